@@ -1,0 +1,1 @@
+"""Long short-term memory, from the equation to the trained model."""
