@@ -1,0 +1,33 @@
+"""One function chooses the device for everybody."""
+import torch
+
+
+def available_devices() -> list[str]:
+    """The devices that torch can use here, best first: every GPU, then MPS, then the CPU."""
+    devices = [f"cuda:{k}" for k in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    if torch.backends.mps.is_available():
+        devices.append("mps")
+    return [*devices, "cpu"]
+
+
+def choose_device(name: str | torch.device | None = None) -> torch.device:
+    """The device to compute on.
+
+    Args:
+        name: ``None`` takes the best there is (CUDA, then MPS, then CPU). Otherwise a name that torch
+            knows, such as ``"cuda"``, ``"cuda:1"``, ``"mps"`` or ``"cpu"``.
+
+    Raises:
+        ValueError: no such device, or not on this machine; the sentence lists what there is.
+    """
+    there = available_devices()
+    if name is None:
+        return torch.device("cuda" if there[0].startswith("cuda") else there[0])
+    try:
+        device = torch.device(name)
+    except (RuntimeError, TypeError):
+        raise ValueError(f"unknown device {name!r}; this machine has {', '.join(there)}") from None
+    wanted = device.type if device.index is None else str(device)
+    if wanted not in there and wanted not in {d.split(":")[0] for d in there} and str(device) != "cpu:0":
+        raise ValueError(f"device {str(device)!r} is not on this machine, which has {', '.join(there)}")
+    return device

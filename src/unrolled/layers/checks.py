@@ -1,0 +1,58 @@
+"""What every recurrent layer asks of its input and state; one sentence says what came instead."""
+import torch
+from torch import Tensor
+
+INTEGERS = (torch.int64, torch.int32, torch.int16, torch.uint8, torch.int8)
+
+
+def check_sizes(num_inputs: int, num_hiddens: int) -> None:
+    """Raise ValueError unless both sizes are whole numbers of at least 1."""
+    for name, size in (("num_inputs", num_inputs), ("num_hiddens", num_hiddens)):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name} is a whole number of at least 1, not {size!r}")
+
+
+def check_inputs(inputs: Tensor, num_inputs: int, dtype: torch.dtype) -> Tensor:
+    """Return the inputs, tokens as int64, or raise.
+
+    Raises:
+        TypeError: not a tensor, or a dtype that is neither integer nor the layer's own.
+        ValueError: a shape other than (steps, batch, num_inputs) for numbers or (steps, batch) for
+            tokens, no step at all, or a token id out of range.
+    """
+    if not isinstance(inputs, Tensor):
+        raise TypeError(f"inputs are a tensor, not {type(inputs).__name__}")
+    shape = tuple(inputs.shape)
+    if inputs.dtype in INTEGERS:
+        if inputs.ndim != 2:
+            raise ValueError(f"integer tokens have shape (steps, batch), got {shape}")
+    elif inputs.dtype != dtype:
+        raise TypeError(f"inputs are integer tokens or {dtype} like the weights, got {inputs.dtype}")
+    elif inputs.ndim != 3 or shape[2] != num_inputs:
+        raise ValueError(f"inputs have shape (steps, batch, {num_inputs}), got {shape}")
+    if 0 in shape:
+        raise ValueError(f"inputs have at least one step and one example, got shape {shape}")
+    if inputs.dtype in INTEGERS:
+        low, high = (int(bound) for bound in torch.aminmax(inputs))
+        if low < 0 or high >= num_inputs:
+            raise ValueError(f"token ids lie between 0 and {num_inputs - 1}, got {low if low < 0 else high}")
+        return inputs.long()
+    return inputs
+
+
+def check_state(state, names: tuple[str, ...], batch: int, num_hiddens: int) -> None:
+    """Raise unless ``state`` is a tuple with one (batch, num_hiddens) tensor for each name.
+
+    Raises:
+        TypeError: not a tuple or list of tensors.
+        ValueError: too few or too many of them, or one of another shape.
+    """
+    expected = f"a state is ({', '.join(names)}{',' if len(names) == 1 else ''}), each ({batch}, {num_hiddens})"
+    if not isinstance(state, (tuple, list)) or not all(isinstance(s, Tensor) for s in state):
+        raise TypeError(f"{expected}, got {type(state).__name__}"
+                        + (f" of {', '.join(type(s).__name__ for s in state)}" if isinstance(state, (tuple, list)) else ""))
+    if len(state) != len(names):
+        raise ValueError(f"{expected}, got {len(state)} tensors")
+    for name, value in zip(names, state):
+        if tuple(value.shape) != (batch, num_hiddens):
+            raise ValueError(f"{expected}, got {name} of shape {tuple(value.shape)}")
