@@ -49,7 +49,7 @@ def parameter_shapes(names: tuple[str, ...], num_inputs: int, num_hiddens: int) 
 
 def times(X: Tensor, W: Tensor) -> Tensor:
     """``X @ W``; for integer tokens the rows of ``W`` that their one-hot vectors would pick."""
-    return X @ W if X.is_floating_point() else W[X]
+    return X @ W if X.is_floating_point() else torch.nn.functional.embedding(X, W)
 
 
 def lstm_step(X: Tensor, H: Tensor, C: Tensor, parameters: Mapping[str, Tensor]) -> LSTMStep:
