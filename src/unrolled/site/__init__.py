@@ -1,0 +1,10 @@
+"""The book's Sphinx extension: what turns pages into this site."""
+from unrolled.site import inline_svg, mend, text_notice
+
+
+def setup(app):
+    """Called by Sphinx: one room each for drawings, the word about the text, and the theme's mending."""
+    inline_svg.setup(app)
+    text_notice.setup(app)
+    mend.setup(app)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}
