@@ -1,7 +1,8 @@
 """A recurrent language model: any layer, and a linear head on its hidden states."""
+import contextlib
 import json
 import os
-import tempfile
+import uuid
 from pathlib import Path
 
 import torch
@@ -14,6 +15,8 @@ from unrolled.layers.checks import check_inputs
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.text import Vocabulary
 
+FORMAT = "unrolled model 1"
+
 
 class LanguageModel(nn.Module):
     """Predicts the next token at every step (Mikolov et al. 2010).
@@ -23,18 +26,24 @@ class LanguageModel(nn.Module):
         num_tokens: size of the vocabulary.
         embedding: ``None`` feeds the tokens straight to the layer (one-hot as an index); a number
             feeds it learnt vectors of that size.
-        tied: the head's weight is the embedding's (Press & Wolf 2017); needs an embedding as wide as
-            the layer's hidden state.
+        tied: head and embedding share one weight (Press & Wolf 2017), drawn as the head's; needs an
+            embedding as wide as the layer's hidden state.
         dropout: probability with which hidden states are dropped before the head, while training.
         sigma: standard deviation of a Gaussian head with zero bias; ``None`` keeps PyTorch's own draw.
 
     Raises:
+        TypeError: a layer that does not say its ``num_inputs`` and ``num_hiddens``.
         ValueError: sizes that do not fit each other, or a dropout outside [0, 1).
     """
 
     def __init__(self, layer: nn.Module, num_tokens: int, *, embedding: int | None = None, tied: bool = False,
                  dropout: float = 0.0, sigma: float | None = None):
         super().__init__()
+        if lacking := [name for name in ("num_inputs", "num_hiddens") if not hasattr(layer, name)]:
+            raise TypeError(f"a recurrent layer has num_inputs and num_hiddens; {type(layer).__name__} lacks "
+                            f"{' and '.join(lacking)}")
+        if num_tokens < 1:
+            raise ValueError(f"a vocabulary has at least one token, got num_tokens={num_tokens!r}")
         width = num_tokens if embedding is None else embedding
         if layer.num_inputs != width:
             what = f"{num_tokens} tokens" if embedding is None else f"an embedding of {embedding}"
@@ -55,26 +64,55 @@ class LanguageModel(nn.Module):
             nn.init.normal_(self.head.weight, std=sigma)
             nn.init.zeros_(self.head.bias)
         if tied:
-            self.head.weight = self.embedding.weight
+            self.embedding.weight = self.head.weight
 
     @property
     def device(self) -> torch.device:
         return self.head.weight.device
 
     def forward(self, tokens: Tensor, state=None) -> tuple[Tensor, object]:
-        """tokens (steps, batch) integers -> logits (steps, batch, num_tokens), and the layer's state."""
-        if tokens.is_floating_point() or tokens.ndim != 2:
-            raise ValueError(f"tokens are integers of shape (steps, batch), got {tokens.dtype} of shape "
-                             f"{tuple(tokens.shape)}")
+        """tokens (steps, batch) integers -> logits (steps, batch, num_tokens), and the layer's state.
+
+        Raises:
+            TypeError: tokens that are not a tensor of integers.
+            ValueError: tokens of another shape, or out of range.
+        """
+        if isinstance(tokens, Tensor) and tokens.is_floating_point():
+            raise TypeError(f"tokens are integers, got {tokens.dtype}")
         inputs = tokens
         if self.embedding is not None:
-            check_inputs(tokens, self.num_tokens, self.head.weight.dtype)
+            tokens = check_inputs(tokens, self.num_tokens, self.head.weight.dtype)
             inputs = self.embedding(tokens)                               # (steps, batch, embedding)
         outputs, state = self.layer(inputs, state)                        # (steps, batch, hidden)
         return self.head(self.dropout(outputs)), state                    # (steps, batch, num_tokens)
 
 
+@contextlib.contextmanager
+def evaluating(model: nn.Module):
+    """Within: no dropout and no gradients. Afterwards the model is in the mode that it was in."""
+    training = model.training
+    model.eval()
+    try:
+        with torch.no_grad():
+            yield model
+    finally:
+        model.train(training)
+
+
+def check_vocabulary(model: LanguageModel, vocab: Vocabulary) -> None:
+    """Raise ValueError unless the vocabulary has as many tokens as the model."""
+    if len(vocab) != model.num_tokens:
+        raise ValueError(f"the model has {model.num_tokens} tokens and the vocabulary {len(vocab)}")
+
+
+def single_layers(model: LanguageModel) -> list[nn.Module]:
+    """The model's recurrent layers, lowest first: one, or those of the stack."""
+    return list(model.layer.layers) if isinstance(model.layer, layers.Stacked) else [model.layer]
+
+
 def _describe(layer: nn.Module) -> dict:
+    if type(layer) is not getattr(layers, type(layer).__name__, None):
+        raise ValueError(f"only models of the package's own layers can be saved, got {type(layer).__name__}")
     if isinstance(layer, layers.Stacked):
         return {"class": "Stacked", "dropout": layer.dropout.p, "layers": [_describe(one) for one in layer.layers]}
     return {"class": type(layer).__name__, "num_inputs": layer.num_inputs, "num_hiddens": layer.num_hiddens}
@@ -84,37 +122,42 @@ def _rebuild(description: dict, dtype: torch.dtype) -> nn.Module:
     if description["class"] == "Stacked":
         return layers.Stacked([_rebuild(one, dtype) for one in description["layers"]], description["dropout"])
     if description["class"] not in layers.__all__:
-        raise ValueError(f"this file needs a layer called {description['class']!r}, which this package does not have")
+        raise ValueError(f"no layer is called {description['class']!r}")
     return getattr(layers, description["class"])(description["num_inputs"], description["num_hiddens"], dtype=dtype)
 
 
-def _single_layers(model: LanguageModel) -> list[nn.Module]:
-    return list(model.layer.layers) if isinstance(model.layer, layers.Stacked) else [model.layer]
+def _tensors(model: LanguageModel) -> dict[str, Tensor]:
+    """Every weight by its name in a file, detached, on the CPU."""
+    weights = {f"layers.{k}.{name}": value
+               for k, layer in enumerate(single_layers(model)) for name, value in named_weights(layer).items()}
+    weights |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
+    if model.embedding is not None and not model.options["tied"]:       # tied, it is the head's
+        weights["embedding.weight"] = model.embedding.weight
+    return {name: value.detach().cpu().contiguous() for name, value in weights.items()}
 
 
 def save(model: LanguageModel, vocab: Vocabulary, path: str | os.PathLike) -> None:
     """Write model and vocabulary to one safetensors file, whole or not at all.
 
-    Weights carry the names of the equations (``layers.0.W_xi``), whatever class holds them.
+    Weights carry the names of the equations (``layers.0.W_xi``), whatever class holds them. The metadata
+    says the rest: ``kind`` of each layer, ``layer`` and ``options`` to build the model again, ``vocabulary``.
+
+    Raises:
+        ValueError: the vocabulary is of another size than the model, or the layer is not of this package.
     """
-    if len(vocab) != model.num_tokens:
-        raise ValueError(f"the model has {model.num_tokens} tokens and the vocabulary {len(vocab)}")
-    weights = {f"layers.{k}.{name}": value.contiguous()
-               for k, layer in enumerate(_single_layers(model)) for name, value in named_weights(layer).items()}
-    weights |= {"head.weight": model.head.weight.detach().clone(), "head.bias": model.head.bias.detach()}
-    if model.embedding is not None and not model.options["tied"]:
-        weights["embedding.weight"] = model.embedding.weight.detach()
-    metadata = {"format": "unrolled 1", "layer": json.dumps(_describe(model.layer)),
-                "options": json.dumps(model.options), "vocabulary": json.dumps(vocab.to_dict())}
-    write_whole(path, lambda partial: save_file({k: v.cpu() for k, v in weights.items()}, partial, metadata))
+    check_vocabulary(model, vocab)
+    metadata = {"format": FORMAT, "kind": ", ".join(layer.kind for layer in single_layers(model)),
+                "layer": json.dumps(_describe(model.layer)), "options": json.dumps(model.options),
+                "vocabulary": json.dumps(vocab.to_dict())}
+    write_whole(path, lambda partial: save_file(_tensors(model), partial, metadata))
 
 
 def load(path: str | os.PathLike) -> tuple[LanguageModel, Vocabulary]:
-    """Read what ``save`` wrote: (model, vocabulary), on the CPU.
+    """Read what ``save`` wrote: (model, vocabulary), on the CPU, ready to evaluate.
 
     Raises:
         FileNotFoundError: no such file.
-        ValueError: not a file of ours, damaged, or a part is missing; the sentence says which.
+        ValueError: not a file of ours, damaged, or a part is missing or of the wrong shape; it says which.
     """
     if not Path(path).is_file():
         raise FileNotFoundError(f"no model at {path}")
@@ -126,22 +169,26 @@ def load(path: str | os.PathLike) -> tuple[LanguageModel, Vocabulary]:
     missing = {"layer", "options", "vocabulary"} - set(metadata)
     if missing:
         raise ValueError(f"{path} was not saved by this package: its metadata lacks {', '.join(sorted(missing))}")
-    needed = "head.weight"
     try:
-        dtype = weights[needed].dtype
         vocab = Vocabulary.from_dict(json.loads(metadata["vocabulary"]))
-        model = LanguageModel(_rebuild(json.loads(metadata["layer"]), dtype), len(vocab), **json.loads(metadata["options"]))
-        with torch.no_grad():
-            for needed in ("head.weight", "head.bias"):
-                getattr(model.head, needed[5:]).copy_(weights[needed])
-            if model.embedding is not None and not model.options["tied"]:
-                needed = "embedding.weight"
-                model.embedding.weight.copy_(weights[needed])
-    except KeyError:
-        raise ValueError(f"{path} lacks {needed}") from None
-    for k, layer in enumerate(_single_layers(model)):
-        prefix = f"layers.{k}."
-        load_weights(layer, {n.removeprefix(prefix): w for n, w in weights.items() if n.startswith(prefix)})
+        dtype = weights["head.weight"].dtype if "head.weight" in weights else None
+        with torch.random.fork_rng(devices=[]):             # first values are drawn only to be overwritten
+            layer = _rebuild(json.loads(metadata["layer"]), dtype)
+            model = LanguageModel(layer, len(vocab), **json.loads(metadata["options"]))
+    except (KeyError, TypeError, ValueError) as error:
+        raise ValueError(f"the metadata of {path} does not describe a model of this package ({error})") from None
+    expected = _tensors(model)
+    if missing := [name for name in expected if name not in weights]:
+        raise ValueError(f"{path} lacks {', '.join(missing)}")
+    for name, value in expected.items():
+        if weights[name].shape != value.shape:
+            raise ValueError(f"{name} in {path} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}")
+    for k, layer in enumerate(single_layers(model)):
+        load_weights(layer, {name: weights[f"layers.{k}.{name}"] for name in layer.names})
+    with torch.no_grad():
+        for name in expected:
+            if not name.startswith("layers."):
+                model.get_parameter(name).copy_(weights[name])
     return model.eval(), vocab
 
 
@@ -149,13 +196,12 @@ def write_whole(path: str | os.PathLike, write) -> None:
     """Call ``write(partial path)``, then move the file into place: a reader never sees half of it."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-    os.close(handle)
+    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
     try:
         write(partial)
         with open(partial, "rb+") as file:
             os.fsync(file.fileno())
         os.replace(partial, path)
     except BaseException:
-        Path(partial).unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
         raise

@@ -5,9 +5,9 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import gru_step, lstm_step, rnn_step
-from unrolled.layers import Stacked
+from unrolled.layers.checks import check_inputs, check_state
 from unrolled.layers.parameters import named_weights
-from unrolled.models import LanguageModel
+from unrolled.models import LanguageModel, check_vocabulary, evaluating, single_layers
 from unrolled.text import Vocabulary
 
 STEP = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
@@ -29,27 +29,36 @@ class Trace:
     probabilities: Tensor
 
 
-def walk(layer: nn.Module, inputs: Tensor, state=None) -> list:
+def walk(layer: nn.Module, inputs: Tensor, state=None, *, track: bool = False) -> list:
     """The layer's steps one by one, by the equations: a list of LSTMStep, GRUStep or RNNStep.
 
     Args:
         inputs: (steps, batch, num_inputs) or (steps, batch) tokens.
         state: as for the layer, None for zeros.
+        track: whether gradients with respect to the states may be taken.
+
+    Raises:
+        TypeError: several layers at once, or none.
+        ValueError: inputs or a state that the layer would not take either.
     """
+    if getattr(layer, "kind", None) not in STEP:
+        raise TypeError(f"expected one RNN, GRU or LSTM layer, got {type(layer).__name__}")
     weights = named_weights(layer)
     like = next(iter(weights.values()))
+    inputs = check_inputs(inputs, layer.num_inputs, like.dtype)
     if state is None:
-        zeros = torch.zeros(inputs.shape[1], layer.num_hiddens, dtype=like.dtype, device=like.device)
-        state = (zeros,) * len(layer.state_names)
+        state = tuple(like.new_zeros(inputs.shape[1], layer.num_hiddens) for _ in layer.state_names)
+    check_state(state, layer.state_names, inputs.shape[1], layer.num_hiddens)
     steps = []
-    for X in inputs:
-        step = STEP[layer.kind](X, *state, weights)
-        state = tuple(getattr(step, name) for name in layer.state_names)
-        steps.append(step)
+    with torch.set_grad_enabled(track):
+        state = tuple(s.detach().clone().requires_grad_(track) for s in state)
+        for X in inputs:                                               # (batch, inputs) or (batch,)
+            step = STEP[layer.kind](X, *state, weights)
+            state = tuple(getattr(step, name) for name in layer.state_names)
+            steps.append(step)
     return steps
 
 
-@torch.no_grad()
 def trace(model: LanguageModel, vocab: Vocabulary, text: str, *, layer: int = -1) -> Trace:
     """Every value of a layer along a text that the vocabulary knows.
 
@@ -57,58 +66,67 @@ def trace(model: LanguageModel, vocab: Vocabulary, text: str, *, layer: int = -1
         layer: which one, where the model has several; the top one unless told.
 
     Raises:
-        ValueError: an unknown token in the text, or no such layer.
+        ValueError: an unknown token in the text, no such layer, or a vocabulary of another size.
     """
+    check_vocabulary(model, vocab)
     ids = vocab.encode(text, strict=True).to(model.device)[:, None]    # (steps, 1)
-    layers = list(model.layer.layers) if isinstance(model.layer, Stacked) else [model.layer]
+    layers = single_layers(model)
     if not -len(layers) <= layer < len(layers):
-        raise ValueError(f"the model has {len(layers)} layers, there is no layer {layer}")
-    training = model.training
-    model.eval()
-    try:
+        raise ValueError(f"the model's layers are numbered 0 to {len(layers) - 1}, there is no layer {layer}")
+    with evaluating(model):
         inputs = ids if model.embedding is None else model.embedding(ids)
         for below in layers[:layer % len(layers)]:
             inputs, _ = below(inputs)                                  # (steps, 1, hidden)
         steps = walk(layers[layer], inputs)
         logits, _ = model(ids)                                         # (steps, 1, tokens)
-    finally:
-        model.train(training)
     values = {name: torch.stack([getattr(s, name)[0] for s in steps]).cpu() for name in steps[0]._fields}
     tokens = list(text) if vocab.level == "char" else text.split()
     return Trace(tokens, values, logits[:, 0].softmax(-1).cpu())
 
 
-def gradient_norms(layer: nn.Module, inputs: Tensor, *, seed: int = 0) -> Tensor:
+def gradient_norms(layer: nn.Module, inputs: Tensor, state=None, *, seed: int = 0) -> Tensor:
     """How much of the last step's gradient arrives at each earlier step.
 
-    The loss is a random projection of the last output. Entry k is the norm of its gradient with respect
+    The loss is a random projection of the last output, another one for each example. Entry k is the norm of its gradient with respect
     to the state k steps before the last (the cell state for the LSTM, the hidden state otherwise), mean
     over the batch; entry 0 is the last step itself. Use float64: in float32 a vanished gradient underflows.
 
     Args:
         layer: one recurrent layer, ours or torch-backed.
         inputs: (steps, batch, num_inputs) or (steps, batch) tokens.
+        state: as for the layer, None for zeros.
         seed: of the projection.
 
     Returns:
         (steps,)
+
+    Raises:
+        As ``walk``.
     """
-    like = next(layer.parameters())
-    zeros = torch.zeros(inputs.shape[1], layer.num_hiddens, dtype=like.dtype, device=like.device, requires_grad=True)
-    steps = walk(layer, inputs, (zeros,) * len(layer.state_names))
-    carried = [getattr(step, layer.state_names[-1]) for step in steps]
-    last = steps[-1].H                                                 # (batch, hidden)
-    projection = torch.randn(last.shape[1], generator=torch.Generator().manual_seed(seed), dtype=last.dtype)
-    gradients = torch.autograd.grad((last @ projection.to(last.device)).sum(), carried)
+    steps = walk(layer, inputs, state, track=True)
+    carried = [getattr(step, layer.state_names[-1]) for step in steps]       # C or H, (batch, hidden) each
+    last = steps[-1].H                                                       # (batch, hidden)
+    draw = torch.Generator().manual_seed(seed)
+    projection = torch.randn(last.shape, generator=draw, dtype=last.dtype).to(last.device)   # (batch, hidden)
+    gradients = torch.autograd.grad(last, carried, projection)               # (batch, hidden) each
     return torch.stack([g.norm(dim=1).mean() for g in reversed(gradients)]).cpu()
 
 
-@torch.no_grad()
-def forget_products(layer: nn.Module, inputs: Tensor) -> Tensor:
+def forget_products(layer: nn.Module, inputs: Tensor, state=None) -> Tensor:
     """The direct path alone: the product of the forget gates over the last k steps, mean over units and batch.
 
-    Entry 0 is 1, entry k is what one cell's state keeps of itself over k steps. (steps,)
+    Entry 0 is 1, entry k is the share of a cell's state of k steps ago that is still in it. Along this
+    path alone the gradient would shrink by the same factor (Hochreiter & Schmidhuber 1997).
+
+    Returns:
+        (steps,)
+
+    Raises:
+        As ``walk``.
+        TypeError: a layer without a forget gate.
     """
-    F = torch.stack([step.F for step in walk(layer, inputs)])          # (steps, batch, hidden)
+    if getattr(layer, "kind", None) != "lstm":
+        raise TypeError(f"only an LSTM has forget gates, got {type(layer).__name__}")
+    F = torch.stack([step.F for step in walk(layer, inputs, state)])   # (steps, batch, hidden)
     kept = torch.cat([torch.ones_like(F[:1]), F.flip(0)[:-1]]).cumprod(0)
     return kept.mean(dim=(1, 2)).cpu()

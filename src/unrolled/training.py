@@ -1,5 +1,6 @@
 """Training a language model: one epoch, many epochs, and what is worth keeping of them."""
 import contextlib
+import copy
 import math
 import os
 import statistics
@@ -13,15 +14,24 @@ from torch import Tensor, nn
 from tqdm.auto import tqdm
 
 from unrolled.device import choose_device
-from unrolled.models import write_whole
+from unrolled.models import evaluating, write_whole
 from unrolled.text import Windows
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 SCHEDULES = (None, "one-cycle", "cosine")
+FORMAT = "unrolled checkpoint 1"
 
 
 class NotFinite(RuntimeError):
-    """The loss or a gradient is not a finite number; the message says where and why."""
+    """The loss or a gradient is not a finite number; the message says where and why.
+
+    Attributes:
+        in_time: whether it was found before it could spoil the weights, so that they may be kept.
+    """
+
+    def __init__(self, message: str, in_time: bool = True):
+        super().__init__(message)
+        self.in_time = in_time
 
 
 def perplexity(loss: float) -> float:
@@ -36,13 +46,14 @@ def bits(loss: float) -> float:
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their common norm is at most ``max_norm`` (Pascanu et al. 2013).
+    """Scale all gradients so that their common norm is at most ``max_norm`` (Pascanu et al. 2013, algorithm 1).
 
     Returns:
-        The norm before clipping. A norm that is not finite is returned and nothing is scaled.
+        The norm before clipping, 0 where there is no gradient. A norm that is not finite is returned and
+        nothing is scaled.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.stack([g.norm() for g in gradients]).norm().item()
+    norm = torch.stack([g.norm() for g in gradients]).norm().item() if gradients else 0.0
     if max_norm < norm < math.inf:
         for g in gradients:
             g *= max_norm / norm
@@ -54,14 +65,14 @@ class Epoch:
     """What one epoch leaves behind. Losses are in nats per token."""
 
     epoch: int
-    train_loss: float
+    train_loss: float           # mean over the epoch, measured while the weights changed
     validation_loss: float | None
     gradient_norm: float        # median over the steps, before clipping
     seconds: float              # training alone
     tokens_per_second: float
 
 
-@dataclass
+@dataclass(repr=False)
 class History:
     """The epochs of a training, in order."""
 
@@ -70,20 +81,29 @@ class History:
     def __len__(self) -> int:
         return len(self.rows)
 
+    def __repr__(self) -> str:
+        if not self.rows:
+            return "History(no epoch yet)"
+        validated = self.final.validation_loss is not None
+        ends = {"training": self.train_perplexity[-1]} | ({"validation": self.validation_perplexity[-1]} if validated else {})
+        return f"History({len(self)} epochs, perplexity {', '.join(f'{name} {p:.2f}' for name, p in ends.items())})"
+
     def _column(self, name: str, function: Callable) -> list:
         values = [getattr(row, name) for row in self.rows]
         return [None if value is None else function(value) for value in values]
 
     @property
     def train_perplexity(self) -> list[float]:
+        """Of each epoch."""
         return self._column("train_loss", perplexity)
 
     @property
-    def validation_perplexity(self) -> list[float]:
+    def validation_perplexity(self) -> list[float | None]:
+        """After each epoch; None where there were no validation windows."""
         return self._column("validation_loss", perplexity)
 
     @property
-    def bits_per_character(self) -> list[float]:
+    def bits_per_character(self) -> list[float | None]:
         """Of the validation text (bits per token, where tokens are not characters)."""
         return self._column("validation_loss", bits)
 
@@ -94,43 +114,66 @@ class History:
 
     @property
     def final(self) -> Epoch:
-        return self.rows[-1]
+        """The last epoch."""
+        return self._some()[-1]
 
     @property
     def best(self) -> Epoch:
         """The epoch of the lowest validation loss (of the lowest training loss, where none is measured)."""
-        return min(self.rows, key=lambda r: r.train_loss if r.validation_loss is None else r.validation_loss)
+        return min(self._some(), key=lambda r: r.train_loss if r.validation_loss is None else r.validation_loss)
+
+    def _some(self) -> list[Epoch]:
+        if not self.rows:
+            raise ValueError("the history is empty: train for at least one epoch first")
+        return self.rows
 
     def to_dict(self) -> dict:
+        """Everything in plain lists and numbers, for JSON."""
         return {"rows": [asdict(row) for row in self.rows]}
 
     @classmethod
     def from_dict(cls, data: dict) -> "History":
-        return cls([Epoch(**row) for row in data["rows"]])
+        """The inverse of ``to_dict``. Raises ValueError where a part is missing or unknown."""
+        try:
+            return cls([Epoch(**row) for row in data["rows"]])
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"a stored history has rows of {', '.join(Epoch.__annotations__)}; "
+                             f"this one does not ({error})") from None
 
 
-@torch.no_grad()
 def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> float:
     """Mean loss in nats per token over all windows, each from a zero state."""
-    training = model.training
-    model.eval()
-    total = torch.zeros((), dtype=torch.float64)
-    for inputs, targets in windows.batches(batch_size, device=model.device):     # (steps, batch) each
-        logits, _ = model(inputs)                                                # (steps, batch, tokens)
-        total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").cpu()
-    model.train(training)
-    return total.item() / windows.num_tokens
+    total = 0.0
+    with evaluating(model):
+        for inputs, targets in windows.batches(batch_size, device=model.device):     # (steps, batch) each
+            logits, _ = model(inputs)                                                # (steps, batch, tokens)
+            total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+    return total / windows.num_tokens
 
 
 @contextlib.contextmanager
-def _no_subnormals():
-    """Gradients that vanish become subnormal numbers, which slow a CPU several times over: flush them to 0."""
-    flushed = torch.set_flush_denormal(True)
+def no_subnormals():
+    """Within: numbers too small for a normal float count as 0.
+
+    A gradient that vanishes passes through them, below 1e-38, and a CPU works on such numbers several
+    times more slowly. Others may need them, so the switch is set back afterwards.
+    """
+    # The switch belongs to a thread and is inherited: torch's workers must exist before it is set, or
+    # they would keep it for ever. A sum this large wakes them all.
+    torch.zeros(1 << 21).sum()
+    already = (torch.tensor(2.0 ** -126) / 2).item() == 0
+    torch.set_flush_denormal(True)
     try:
         yield
     finally:
-        if flushed:
-            torch.set_flush_denormal(False)
+        torch.set_flush_denormal(already)
+
+
+def _check_whole(**numbers: int) -> None:
+    """Raise ValueError unless each number is whole and at least 1."""
+    for name, number in numbers.items():
+        if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+            raise ValueError(f"{name} is a whole number of at least 1, not {number!r}")
 
 
 class Trainer:
@@ -145,82 +188,49 @@ class Trainer:
         clip: largest global norm of the gradient, None for no clipping.
         weight_decay: of AdamW or SGD.
         schedule: None, "one-cycle" or "cosine", over all steps of the first ``fit``.
-        seed: of the order of the windows.
+        seed: of the order of the windows. Dropout draws from torch's global generator.
         device: as for ``choose_device``.
 
+    Attributes:
+        history: of all epochs so far.
+
     Raises:
+        TypeError: windows that are no ``Windows``.
         ValueError: an option out of its range.
     """
 
     def __init__(self, model: nn.Module, train: Windows, validation: Windows | None = None, *,
                  optimizer: str = "sgd", lr: float, batch_size: int, clip: float | None = 1.0,
                  weight_decay: float = 0.0, schedule: str | None = None, seed: int = 0, device=None):
+        for name, windows in (("train", train), ("validation", validation)):
+            if not isinstance(windows, Windows) and (name == "train" or windows is not None):
+                raise TypeError(f"{name} is given as Windows, not {type(windows).__name__}")
         if optimizer not in OPTIMIZERS:
             raise ValueError(f"the optimizer is one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
         if schedule not in SCHEDULES:
             raise ValueError(f"the schedule is None, 'one-cycle' or 'cosine', not {schedule!r}")
-        for name, number in (("lr", lr), ("batch_size", batch_size), ("clip", 1 if clip is None else clip)):
-            if not (number > 0 and math.isfinite(number)):
+        for name, number in (("lr", lr), ("clip", 1.0 if clip is None else clip)):
+            if not 0 < number < math.inf:
                 raise ValueError(f"{name} is a positive number, not {number!r}")
+        if not 0 <= weight_decay < math.inf:
+            raise ValueError(f"weight_decay is 0 or a positive number, not {weight_decay!r}")
+        _check_whole(batch_size=batch_size)
+        self.settings = {"optimizer": optimizer, "lr": lr, "batch_size": batch_size, "clip": clip,
+                         "weight_decay": weight_decay, "schedule": schedule, "num_steps": train.num_steps,
+                         "training windows": len(train), "validation windows": validation and len(validation)}
         self.device = choose_device(device)
         self.model = model.to(self.device)
         self.train, self.validation = train, validation
-        self.batch_size, self.clip, self.schedule = batch_size, clip, schedule
+        self.batch_size, self.clip = batch_size, clip
         self.optimizer = OPTIMIZERS[optimizer](model.parameters(), lr=lr, weight_decay=weight_decay)
-        self.scheduler = None
-        self.total_steps = None
+        self.scheduler, self.total_steps = None, None
         self.generator = torch.Generator().manual_seed(seed)
         self.history = History()
+        self.best_weights = None        # of the epoch with the lowest validation loss
 
     @property
     def steps_per_epoch(self) -> int:
         return math.ceil(len(self.train) / self.batch_size)
-
-    def _train_epoch(self) -> tuple[float, list[float]]:
-        """One pass over the training windows: mean loss per token, and the gradient's norm at each step."""
-        total, norms = 0.0, []
-        for inputs, targets in self.train.batches(self.batch_size, shuffle=True, generator=self.generator,
-                                                  device=self.device):    # (steps, batch) each
-            logits, _ = self.model(inputs)                                # (steps, batch, tokens)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
-            self.optimizer.zero_grad()
-            loss.backward()
-            norms.append(clip_gradients(self.model.parameters(), self.clip or math.inf))
-            self._check_finite(loss, logits, norms)
-            self.optimizer.step()
-            if self.scheduler:
-                self.scheduler.step()
-            total += loss.item() * targets.numel()
-        return total / self.train.num_tokens, norms
-
-    def _check_finite(self, loss: Tensor, logits: Tensor, norms: list[float]) -> None:
-        """Stop before a step that would spoil the weights."""
-        if math.isfinite(loss.item()) and math.isfinite(norms[-1]):
-            return
-        where = f"epoch {len(self.history) + 1}, step {len(norms)}"
-        if not math.isfinite(loss.item()):
-            spoilt = [name for name, p in self.model.named_parameters() if not p.isfinite().all()]
-            cause = (f"the weights {', '.join(spoilt)} are not finite" if spoilt else
-                     "the logits are not finite" if not logits.isfinite().all() else "the logits are too large")
-            what = "loss"
-        else:
-            spoilt = [name for name, p in self.model.named_parameters()
-                      if p.grad is not None and not p.grad.isfinite().all()]
-            cause = f"of {', '.join(spoilt)}" if spoilt else "its norm overflows"
-            what = "gradient"
-        rate = self.optimizer.param_groups[0]["lr"]
-        raise NotFinite(f"the {what} is not finite at {where}: {cause}. The weights are those of the step before. "
-                        f"A lower learning rate (now {rate:g}) or clipping (now {self.clip}) may help.")
-
-    def _make_scheduler(self, epochs: int):
-        if self.schedule is None or self.scheduler is not None:
-            return
-        self.total_steps = self.total_steps or epochs * self.steps_per_epoch
-        if self.schedule == "one-cycle":
-            self.scheduler = torch.optim.lr_scheduler.OneCycleLR(
-                self.optimizer, self.optimizer.param_groups[0]["lr"], total_steps=self.total_steps)
-        else:
-            self.scheduler = torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, self.total_steps)
 
     def fit(self, epochs: int, *, progress: bool = True, on_epoch=None, patience: int | None = None,
             restore_best: bool = False, checkpoint: str | os.PathLike | None = None, every: int = 1) -> History:
@@ -233,108 +243,193 @@ class Trainer:
             restore_best: in the end go back to the weights of the best epoch.
             checkpoint: a file to ``save`` to, ``every`` so many epochs and at the end.
 
-        A KeyboardInterrupt ends the training cleanly: the history so far is returned.
+        A KeyboardInterrupt ends the training cleanly: an epoch begun is undone, so that the model, the
+        checkpoint and the history are those of the last whole epoch, and the history is returned.
 
         Raises:
-            NotFinite: the loss or a gradient is not finite; the weights are those of the step before.
+            NotFinite: the loss or a gradient is not finite. The weights are those before that step; were
+                they spoilt already, or is it the validation loss, those of the last whole epoch.
             ValueError: epochs, patience or every below 1, patience without validation windows, or a
-                schedule that has no steps left.
+                schedule that has too few steps left.
+            TypeError: an ``on_epoch`` that cannot be called.
         """
-        for name, number in (("epochs", epochs), ("patience", patience), ("every", every)):
-            if number is not None and (not isinstance(number, int) or number < 1):
-                raise ValueError(f"{name} is a whole number of at least 1, not {number!r}")
+        _check_whole(epochs=epochs, every=every, patience=1 if patience is None else patience)
         if (patience or restore_best) and self.validation is None:
             raise ValueError("patience and restore_best look at the validation loss: give the trainer validation windows")
-        self._make_scheduler(epochs)
-        done = len(self.history) * self.steps_per_epoch
-        if self.scheduler and done + epochs * self.steps_per_epoch > self.total_steps:
-            raise ValueError(f"the {self.schedule} schedule was laid out for {self.total_steps} steps, of which "
-                             f"{self.total_steps - done} are left; {epochs} epochs take {epochs * self.steps_per_epoch}")
         callbacks = [on_epoch] if callable(on_epoch) else list(on_epoch or ())
-        best, best_weights = math.inf, None
-        if self.history.rows and self.validation is not None:
-            best = self.history.best.validation_loss
+        if strangers := [c for c in callbacks if not callable(c)]:
+            raise TypeError(f"on_epoch is a function or several, got {type(strangers[0]).__name__}")
+        self._schedule(epochs)
         quiet = not progress or os.environ.get("UNROLLED_PROGRESS") == "off"
-        bar = tqdm(range(epochs), unit="epoch", disable=quiet, leave=False)
-        try:
-            for _ in bar:
-                row = self._epoch()
-                self.history.rows.append(row)
-                if not quiet:
+        with tqdm(range(epochs), unit="epoch", disable=quiet, leave=False) as bar:
+            try:
+                for _ in bar:
+                    row = self._epoch()
                     seen = row.train_loss if row.validation_loss is None else row.validation_loss
                     bar.set_postfix(perplexity=f"{perplexity(seen):.2f}")
-                for callback in callbacks:
-                    callback(self.history)
-                if row.validation_loss is not None and row.validation_loss < best:
-                    best = row.validation_loss
-                    if restore_best:
-                        best_weights = {k: v.clone() for k, v in self.model.state_dict().items()}
-                if checkpoint and row.epoch % every == 0:
-                    self.save(checkpoint)
-                if patience and row.epoch - self.history.best.epoch >= patience:
-                    break
-        except KeyboardInterrupt:
-            pass
-        finally:
-            bar.close()
-        if restore_best and best_weights:
-            self.model.load_state_dict(best_weights)
-        if checkpoint and self.history.rows:
+                    for callback in callbacks:
+                        callback(self.history)
+                    if checkpoint and row.epoch % every == 0:
+                        self.save(checkpoint)
+                    if patience and row.epoch - self.history.best.epoch >= patience:
+                        break
+            except KeyboardInterrupt:
+                pass
+        if checkpoint and len(self.history):
             self.save(checkpoint)
+        if restore_best and self.best_weights:
+            self.model.load_state_dict(self.best_weights)
         return self.history
 
     def _epoch(self) -> Epoch:
+        """Train and validate once. The epoch enters the history whole, or is undone."""
+        before = copy.deepcopy(self._state())
+        try:
+            start = time.perf_counter()
+            with no_subnormals():
+                loss, norms = self._train_epoch()
+            seconds = time.perf_counter() - start
+            validation = None
+            if self.validation is not None:
+                validation = evaluate(self.model, self.validation, max(self.batch_size, 1024))
+            self._check_epoch(validation)
+        except BaseException as error:
+            if not (isinstance(error, NotFinite) and error.in_time):
+                self._restore(before)
+            raise
+        row = Epoch(len(self.history) + 1, loss, validation, statistics.median(norms), seconds,
+                    self.train.num_tokens / seconds)
+        if validation is not None and (not self.history.rows or validation < self.history.best.validation_loss):
+            self.best_weights = copy.deepcopy(self.model.state_dict())
+        self.history.rows.append(row)
+        return row
+
+    def _train_epoch(self) -> tuple[float, list[float]]:
+        """One pass over the training windows: mean loss per token, and the gradient's norm at each step."""
         self.model.train()
-        start = time.perf_counter()
-        with _no_subnormals():
-            loss, norms = self._train_epoch()
-        seconds = time.perf_counter() - start
-        validation = None if self.validation is None else evaluate(self.model, self.validation, self.batch_size)
-        return Epoch(len(self.history) + 1, loss, validation, statistics.median(norms), seconds,
-                     self.train.num_tokens / seconds)
+        total, norms = 0.0, []
+        for inputs, targets in self.train.batches(self.batch_size, shuffle=True, generator=self.generator,
+                                                  device=self.device):    # (steps, batch) each
+            logits, _ = self.model(inputs)                                # (steps, batch, tokens)
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())    # (), nats per token
+            self.optimizer.zero_grad()
+            loss.backward()
+            norms.append(clip_gradients(self.model.parameters(), self.clip or math.inf))
+            self._check_finite(loss, logits, norms)
+            self.optimizer.step()
+            if self.scheduler:
+                self.scheduler.step()
+            total += loss.item() * targets.numel()
+        return total / self.train.num_tokens, norms
+
+    def _check_finite(self, loss: Tensor, logits: Tensor, norms: list[float]) -> None:
+        """Refuse a step that would spoil the weights."""
+        if math.isfinite(loss.item()) and math.isfinite(norms[-1]):
+            return
+        weights, gradients = self._spoilt()
+        if weights:
+            what, cause = "loss", f"the weights {', '.join(weights)} are not finite"
+        elif not math.isfinite(loss.item()):
+            what, cause = "loss", "the logits are " + ("too large" if logits.isfinite().all() else "not finite")
+        else:
+            what, cause = "gradient", f"that of {', '.join(gradients)}" if gradients else "its norm is too large"
+        raise self._not_finite(f"the {what} is not finite at epoch {len(self.history) + 1}, step {len(norms)} of "
+                               f"{self.steps_per_epoch}: {cause}", in_time=not weights)
+
+    def _check_epoch(self, validation: float | None) -> None:
+        """Refuse an epoch whose last steps went too far for the checks before each step to see it."""
+        weights, _ = self._spoilt()
+        if weights or not math.isfinite(validation or 0.0):
+            cause = f"the weights {', '.join(weights)} are" if weights else "the validation loss is"
+            raise self._not_finite(f"{cause} not finite at the end of epoch {len(self.history) + 1}, after step "
+                                   f"{self.steps_per_epoch}", in_time=False)
+
+    def _spoilt(self) -> tuple[list[str], list[str]]:
+        """The names of all weights, and of all gradients, that hold a number that is not finite."""
+        named = list(self.model.named_parameters())
+        return ([name for name, p in named if not p.isfinite().all()],
+                [name for name, p in named if p.grad is not None and not p.grad.isfinite().all()])
+
+    def _not_finite(self, what: str, in_time: bool) -> NotFinite:
+        kept = "keeps the weights it had before this step" if in_time else "is back where the last whole epoch left it"
+        return NotFinite(f"{what}. The model {kept}. A lower learning rate (now "
+                         f"{self.optimizer.param_groups[0]['lr']:g}) or clipping (now {self.clip}) may help.", in_time)
+
+    def _schedule(self, epochs: int) -> None:
+        """Lay out the schedule on the first call; later check that it has steps enough left."""
+        if self.settings["schedule"] is None:
+            return
+        steps = epochs * self.steps_per_epoch
+        if self.scheduler is None:
+            self.scheduler = self._make_scheduler(steps)
+        left = self.total_steps - self.scheduler.last_epoch
+        if steps > left:
+            raise ValueError(f"the {self.settings['schedule']} schedule was laid out for {self.total_steps} steps by the "
+                             f"first fit, {left} are left, and {epochs} epochs take {steps}")
+
+    def _make_scheduler(self, total_steps: int):
+        self.total_steps = total_steps
+        if self.settings["schedule"] == "cosine":
+            return torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total_steps)
+        # SGD here has no momentum, and must not be given one.
+        return torch.optim.lr_scheduler.OneCycleLR(self.optimizer, self.settings["lr"], total_steps=total_steps,
+                                                   cycle_momentum=self.settings["optimizer"] == "adamw")
+
+    def _state(self) -> dict:
+        """All that going on needs. Tensors are shared with the trainer, not copied."""
+        return {"format": FORMAT, "settings": self.settings, "model": self.model.state_dict(),
+                "best_weights": self.best_weights, "optimizer": self.optimizer.state_dict(),
+                "scheduler": self.scheduler and self.scheduler.state_dict(), "total_steps": self.total_steps,
+                "history": self.history.to_dict(), "order": self.generator.get_state(), "rng": torch.get_rng_state(),
+                "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None}
+
+    def _restore(self, state: dict) -> None:
+        self.model.load_state_dict(state["model"])
+        self.best_weights = state["best_weights"]
+        if state["scheduler"] is not None:                  # first, for making one touches the optimizer
+            self.scheduler = self.scheduler or self._make_scheduler(state["total_steps"])
+            self.scheduler.load_state_dict(state["scheduler"])
+        else:
+            self.scheduler = None
+        self.total_steps = state["total_steps"]
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.history.rows[:] = History.from_dict(state["history"]).rows
+        self.generator.set_state(state["order"])
+        torch.set_rng_state(state["rng"])
+        if self.device.type == "cuda" and state["cuda"] is not None:
+            torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def save(self, path: str | os.PathLike) -> None:
         """Write everything that going on needs, whole or not at all."""
-        state = {"format": "unrolled checkpoint 1", "model": self.model.state_dict(),
-                 "optimizer": self.optimizer.state_dict(), "history": self.history.to_dict(),
-                 "scheduler": self.scheduler and self.scheduler.state_dict(), "total_steps": self.total_steps,
-                 "generator": self.generator.get_state(), "rng": torch.get_rng_state(),
-                 "cuda": torch.cuda.get_rng_state_all() if self.device.type == "cuda" else None}
-        write_whole(path, lambda partial: torch.save(state, partial))
+        write_whole(path, lambda partial: torch.save(self._state(), partial))
 
     def resume(self, path: str | os.PathLike) -> "Trainer":
-        """Go back to where a checkpoint was written. On a CPU, what follows is the same to the last bit.
+        """Go back to where a checkpoint was written; returns the trainer.
+
+        On a CPU what follows is the same to the last bit as if the training had never stopped: weights,
+        optimizer, schedule, order of the windows, and torch's global generator, from which dropout draws.
 
         Raises:
             FileNotFoundError: no such file.
-            ValueError: damaged, not a checkpoint of ours, or of another model; nothing is changed then.
+            ValueError: damaged, not a checkpoint of ours, of another model, or of a trainer with other
+                settings; nothing is changed then.
         """
         if not Path(path).is_file():
             raise FileNotFoundError(f"no checkpoint at {path}")
         try:
-            state = torch.load(path, map_location=self.device, weights_only=True)
+            state = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:   # torch raises many kinds for files that are cut short or foreign
             raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__})") from None
-        if not isinstance(state, dict) or state.get("format") != "unrolled checkpoint 1":
+        if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise ValueError(f"{path} is not a checkpoint of this package")
-        ours = {name: tuple(value.shape) for name, value in self.model.state_dict().items()}
-        theirs = {name: tuple(value.shape) for name, value in state["model"].items()}
+        ours = {name: (tuple(value.shape), value.dtype) for name, value in self.model.state_dict().items()}
+        theirs = {name: (tuple(value.shape), value.dtype) for name, value in state["model"].items()}
         if ours != theirs:
-            differing = sorted(k for k in ours.keys() | theirs.keys() if ours.get(k) != theirs.get(k))
+            differing = [k for k in ours | theirs if ours.get(k) != theirs.get(k)]
             raise ValueError(f"{path} is of another model: {', '.join(differing[:4])} differ")
-        if len(state["optimizer"]["param_groups"][0]) != len(self.optimizer.state_dict()["param_groups"][0]):
-            raise ValueError(f"{path} was written with another optimizer")
-        self.model.load_state_dict(state["model"])
-        self.history = History.from_dict(state["history"])
-        self.total_steps = state["total_steps"]
-        if state["scheduler"]:
-            self._make_scheduler(1)
-            if self.scheduler is None:
-                raise ValueError(f"{path} was written with a schedule, and this trainer has none")
-            self.scheduler.load_state_dict(state["scheduler"])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.generator.set_state(state["generator"].cpu())
-        torch.set_rng_state(state["rng"].cpu())
-        if state["cuda"] is not None and self.device.type == "cuda":
-            torch.cuda.set_rng_state_all([s.cpu() for s in state["cuda"]])
+        differing = [f"{name} {state['settings'].get(name)!r} (here {value!r})"
+                     for name, value in self.settings.items() if state["settings"].get(name) != value]
+        if differing:
+            raise ValueError(f"{path} was written by a trainer with {', '.join(differing)}")
+        self._restore(state)
         return self
