@@ -1,0 +1,73 @@
+# Everything begins here: `make help` says what there is.
+SHELL := /bin/bash
+.ONESHELL:
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+
+# The first of these that is there; prepare.py says so in words if it is too old.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
+            if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
+export UNROLLED_VENV ?= .venv
+BIN := $(UNROLLED_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
+export PATH := $(CURDIR)/$(BIN):$(PATH)
+
+# A copy of the novel beside the checkout is used; without one the package fetches it, or says what it uses instead.
+ifneq ($(wildcard ../shared/data/timemachine.txt),)
+export UNROLLED_DATA ?= $(abspath ../shared/data)
+endif
+export UNROLLED_PROGRESS = off
+export PYDEVD_DISABLE_FILE_VALIDATION = 1
+export JUPYTER_PLATFORM_DIRS = 1
+export PYTHONHASHSEED = 0
+
+.PHONY: help environment assets book test test-package test-pages strict test-site serve clean lock bench reproducible
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
+
+environment:
+	@command -v $(PYTHON) >/dev/null || { echo "No Python was found: this book needs Python 3.11 or later." >&2; exit 1; }
+	$(PYTHON) tools/prepare.py environment
+
+assets: environment
+	@$(BIN)/python -m unrolled.site.assets
+	$(BIN)/python -m unrolled.cli data fetch
+
+book: assets  ## execute every notebook, build the site into _build/html (10 minutes the first time, seconds when nothing changed)
+	@$(BIN)/jupyter-book build -n --keep-going .
+	echo
+	echo "The book is in _build/html. Open _build/html/index.html, or read it with: make serve"
+
+test: test-package test-pages strict test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
+
+test-package: environment  ## the package's own tests, with coverage (2 minutes)
+	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --cov --cov-fail-under=95
+
+test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (8 minutes)
+	@$(BIN)/python -m pytest tests/book
+
+strict: assets  ## build from those executions with every warning an error, executing nothing
+	@rm -rf _build/html _build/.doctrees
+	$(BIN)/jupyter-book build -W -n --keep-going . 2>&1 | tee _build/strict.log
+	if grep -q "Executing notebook" _build/strict.log; then echo "the strict build executed a page again" >&2; exit 1; fi
+
+test-site: environment  ## the built pages in Chromium
+	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
+	export CHROMIUM
+	$(BIN)/python -m pytest tests/site/test_built.py
+
+serve:  ## read the built book at http://localhost:8000
+	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }
+	$(BIN)/python -m http.server --directory _build/html 8000
+
+clean:  ## remove what was built (the environment stays)
+	@rm -rf _build book/_static/offline book/_static/offline.partial .pytest_cache .coverage
+
+lock: environment  ## resolve pyproject.toml into requirements.lock anew
+	@$(BIN)/python -m venv _build/lock && _build/lock/bin/pip install -q uv && _build/lock/bin/python tools/lock.py
+
+bench: environment  ## the source's code against ours, recorded in book/data (10 minutes; fetches d2l)
+	@$(BIN)/python benchmarks/source_experiment.py
+
+reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
+	@$(BIN)/python tools/compare_builds.py

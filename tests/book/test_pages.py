@@ -1,0 +1,37 @@
+"""Every page executes, from a clean state, once; the strict build takes these very executions."""
+import time
+from pathlib import Path
+
+import nbformat
+import pytest
+import yaml
+from jupyter_cache import get_cache
+from jupyter_cache.cache.main import CacheBundleIn
+from myst_nb.core.read import read_myst_markdown_notebook
+
+ROOT = Path(__file__).resolve().parents[2]
+TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
+FILES = [ROOT / f"{entry}.md" for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
+PAGES = [file for file in FILES if "{code-cell}" in file.read_text(encoding="utf-8")]
+
+
+@pytest.fixture(scope="module")
+def cache():
+    """The execution cache of the build, emptied: it cannot see changes in src/."""
+    cache = get_cache(ROOT / "_build" / ".jupyter_cache")
+    cache.clear_cache()
+    return cache
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_page_executes(page, cache, nb_regression, tmp_path, capsys):
+    notebook = read_myst_markdown_notebook(page.read_text(encoding="utf-8"), add_source_map=True)
+    path = tmp_path / f"{page.stem}.ipynb"
+    nbformat.write(notebook, path)
+    nb_regression.exec_cwd = str(page.parent)
+    nb_regression.diff_ignore = ("/metadata", "/cells/*/outputs", "/cells/*/execution_count")
+    start = time.perf_counter()
+    result = nb_regression.check(path)
+    with capsys.disabled():
+        print(f"\n  {page.stem}: {time.perf_counter() - start:.0f} s", flush=True)
+    cache.cache_notebook_bundle(CacheBundleIn(result.nb_final, str(page)), check_validity=False, overwrite=True)
