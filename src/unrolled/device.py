@@ -1,4 +1,6 @@
 """One function chooses the device for everybody."""
+from collections import Counter
+
 import torch
 
 
@@ -27,7 +29,7 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
         device = torch.device(name)
     except (RuntimeError, TypeError):
         raise ValueError(f"unknown device {name!r}; this machine has {', '.join(there)}") from None
-    wanted = device.type if device.index is None else str(device)
-    if wanted not in there and wanted not in {d.split(":")[0] for d in there} and str(device) != "cpu:0":
+    how_many = Counter(torch.device(other).type for other in there)
+    if (device.index or 0) >= how_many[device.type]:
         raise ValueError(f"device {str(device)!r} is not on this machine, which has {', '.join(there)}")
     return device

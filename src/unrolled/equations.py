@@ -64,12 +64,12 @@ def lstm_step(X: Tensor, H: Tensor, C: Tensor, parameters: Mapping[str, Tensor])
         The gates, the input node and the two new states, each (n, h).
     """
     p = parameters
-    I = torch.sigmoid(times(X, p["W_xi"]) + H @ p["W_hi"] + p["b_i"])
-    F = torch.sigmoid(times(X, p["W_xf"]) + H @ p["W_hf"] + p["b_f"])
-    O = torch.sigmoid(times(X, p["W_xo"]) + H @ p["W_ho"] + p["b_o"])
-    C_tilde = torch.tanh(times(X, p["W_xc"]) + H @ p["W_hc"] + p["b_c"])
-    C = F * C + I * C_tilde
-    H = O * torch.tanh(C)
+    I = torch.sigmoid(times(X, p["W_xi"]) + H @ p["W_hi"] + p["b_i"])       # (n, h)
+    F = torch.sigmoid(times(X, p["W_xf"]) + H @ p["W_hf"] + p["b_f"])       # (n, h)
+    O = torch.sigmoid(times(X, p["W_xo"]) + H @ p["W_ho"] + p["b_o"])       # (n, h)
+    C_tilde = torch.tanh(times(X, p["W_xc"]) + H @ p["W_hc"] + p["b_c"])    # (n, h)
+    C = F * C + I * C_tilde                                                 # (n, h)
+    H = O * torch.tanh(C)                                                   # (n, h)
     return LSTMStep(I, F, O, C_tilde, C, H)
 
 
@@ -85,10 +85,10 @@ def gru_step(X: Tensor, H: Tensor, parameters: Mapping[str, Tensor]) -> GRUStep:
         parameters: the ten of ``GRU_PARAMETERS``.
     """
     p = parameters
-    R = torch.sigmoid(times(X, p["W_xr"]) + H @ p["W_hr"] + p["b_r"])
-    Z = torch.sigmoid(times(X, p["W_xz"]) + H @ p["W_hz"] + p["b_z"])
-    H_tilde = torch.tanh(times(X, p["W_xh"]) + p["b_h"] + R * (H @ p["W_hh"] + p["b_hh"]))
-    H = Z * H + (1 - Z) * H_tilde
+    R = torch.sigmoid(times(X, p["W_xr"]) + H @ p["W_hr"] + p["b_r"])                         # (n, h)
+    Z = torch.sigmoid(times(X, p["W_xz"]) + H @ p["W_hz"] + p["b_z"])                         # (n, h)
+    H_tilde = torch.tanh(times(X, p["W_xh"]) + p["b_h"] + R * (H @ p["W_hh"] + p["b_hh"]))    # (n, h)
+    H = Z * H + (1 - Z) * H_tilde                                                             # (n, h)
     return GRUStep(R, Z, H_tilde, H)
 
 

@@ -32,27 +32,31 @@ def check_inputs(inputs: Tensor, num_inputs: int, dtype: torch.dtype) -> Tensor:
         raise ValueError(f"inputs have shape (steps, batch, {num_inputs}), got {shape}")
     if 0 in shape:
         raise ValueError(f"inputs have at least one step and one example, got shape {shape}")
-    if inputs.dtype in INTEGERS:
+    if inputs.dtype in INTEGERS and not inputs.is_meta:              # a meta tensor has a shape and no values
         low, high = (int(bound) for bound in torch.aminmax(inputs))
         if low < 0 or high >= num_inputs:
             raise ValueError(f"token ids lie between 0 and {num_inputs - 1}, got {low if low < 0 else high}")
-        return inputs.long()
-    return inputs
+    return inputs.long() if inputs.dtype in INTEGERS else inputs
 
 
-def check_state(state, names: tuple[str, ...], batch: int, num_hiddens: int) -> None:
+def check_state(state, names: tuple[str, ...], batch: int, num_hiddens: int,
+                dtype: torch.dtype | None = None) -> None:
     """Raise unless ``state`` is a tuple with one (batch, num_hiddens) tensor for each name.
 
     Raises:
-        TypeError: not a tuple or list of tensors.
+        TypeError: not a tuple or list of tensors, or of another dtype than ``dtype`` where that is given.
         ValueError: too few or too many of them, or one of another shape.
     """
-    expected = f"a state is ({', '.join(names)}{',' if len(names) == 1 else ''}), each ({batch}, {num_hiddens})"
-    if not isinstance(state, (tuple, list)) or not all(isinstance(s, Tensor) for s in state):
-        raise TypeError(f"{expected}, got {type(state).__name__}"
-                        + (f" of {', '.join(type(s).__name__ for s in state)}" if isinstance(state, (tuple, list)) else ""))
+    written = ", ".join(names) + ("," if len(names) == 1 else "")
+    expected = f"a state is ({written}), each ({batch}, {num_hiddens})"
+    if not isinstance(state, (tuple, list)):
+        raise TypeError(f"{expected}, got {type(state).__name__}")
+    if not all(isinstance(value, Tensor) for value in state):
+        raise TypeError(f"{expected}, got a tuple of {', '.join(type(value).__name__ for value in state)}")
     if len(state) != len(names):
         raise ValueError(f"{expected}, got {len(state)} tensors")
     for name, value in zip(names, state):
         if tuple(value.shape) != (batch, num_hiddens):
             raise ValueError(f"{expected}, got {name} of shape {tuple(value.shape)}")
+        if dtype is not None and value.dtype != dtype:
+            raise TypeError(f"a state is {dtype} like the weights, got {name} of {value.dtype}")

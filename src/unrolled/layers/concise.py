@@ -24,9 +24,10 @@ class _Concise(nn.Module):
         weight = self.rnn.weight_ih_l0                                  # (gates * hidden, inputs)
         inputs = check_inputs(inputs, self.num_inputs, weight.dtype)
         if not inputs.is_floating_point():                              # torch.nn wants the one-hot vectors
-            inputs = nn.functional.one_hot(inputs, self.num_inputs).to(weight.dtype)   # (steps, batch, inputs)
+            inputs = nn.functional.one_hot(inputs, self.num_inputs)     # (steps, batch, inputs)
+            inputs = inputs.to(weight.dtype)
         if state is not None:
-            check_state(state, self.state_names, inputs.shape[1], self.num_hiddens)
+            check_state(state, self.state_names, inputs.shape[1], self.num_hiddens, weight.dtype)
             state = tuple(s[None] for s in state)                       # (1, batch, hidden): one layer
         outputs, state = self.run(inputs, state)                        # (steps, batch, hidden)
         return outputs, tuple(s[0] for s in state)

@@ -17,8 +17,10 @@ _LAYOUT = {nn.LSTM: (LSTM_PARAMETERS, "ifco"), nn.GRU: (GRU_PARAMETERS, "rzh"), 
 def _layout(module: nn.RNNBase) -> tuple[tuple[str, ...], str]:
     if type(module) not in _LAYOUT:
         raise TypeError(f"expected a torch.nn.LSTM, GRU or RNN, got {type(module).__name__}")
-    if module.num_layers != 1 or module.bidirectional or not module.bias or getattr(module, "proj_size", 0):
+    if module.num_layers != 1 or module.bidirectional or not module.bias or module.proj_size:
         raise ValueError(f"expected one layer in one direction, with biases and no projection, got {module}")
+    if getattr(module, "nonlinearity", "tanh") != "tanh":
+        raise ValueError(f"expected an RNN with tanh, got one with {module.nonlinearity}")
     return _LAYOUT[type(module)]
 
 
@@ -72,14 +74,25 @@ def check_weights(weights: Mapping[str, Tensor], names, num_inputs: int, num_hid
     missing = [name for name in names if name not in weights]
     unknown = [name for name in weights if name not in names]
     if missing or unknown:
-        raise ValueError(f"expected the weights {', '.join(names)}; missing {missing or 'none'}, unknown {unknown or 'none'}")
+        raise ValueError(f"expected the weights {', '.join(names)}; "
+                         f"missing: {', '.join(missing) or 'none'}; unknown: {', '.join(unknown) or 'none'}")
     for name, shape in parameter_shapes(names, num_inputs, num_hiddens).items():
         if tuple(weights[name].shape) != shape:
             raise ValueError(f"{name} has shape {shape}, got {tuple(weights[name].shape)}")
 
 
+def _check_layer(layer: nn.Module) -> None:
+    if not hasattr(layer, "names"):
+        raise TypeError(f"expected one RNN, GRU or LSTM layer of unrolled.layers, got {type(layer).__name__}")
+
+
 def named_weights(layer: nn.Module) -> dict[str, Tensor]:
-    """The weights of any one layer, ours or torch-backed, by name: detached copies."""
+    """The weights of any one layer, ours or torch-backed, by name: detached copies.
+
+    Raises:
+        TypeError: something else, a ``Stacked`` included: ask each of its layers.
+    """
+    _check_layer(layer)
     if hasattr(layer, "rnn"):
         return from_torch(layer.rnn)
     return {name: getattr(layer, name).detach().clone() for name in layer.names}
@@ -87,7 +100,13 @@ def named_weights(layer: nn.Module) -> dict[str, Tensor]:
 
 @torch.no_grad()
 def load_weights(layer: nn.Module, weights: Mapping[str, Tensor]) -> nn.Module:
-    """Copy named weights into any one layer, in place; returns it. Raises as ``to_torch`` does."""
+    """Copy named weights into any one layer, in place; returns it.
+
+    Raises:
+        TypeError: as ``named_weights`` does.
+        ValueError: as ``to_torch`` does; the layer keeps what it had.
+    """
+    _check_layer(layer)
     if hasattr(layer, "rnn"):
         to_torch(weights, layer.rnn)
         return layer

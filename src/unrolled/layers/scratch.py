@@ -37,7 +37,7 @@ class _Scratch(nn.Module):
         if state is None:
             zeros = torch.zeros(inputs.shape[1], self.num_hiddens, dtype=weight.dtype, device=weight.device)
             state = (zeros,) * len(self.state_names)
-        check_state(state, self.state_names, inputs.shape[1], self.num_hiddens)
+        check_state(state, self.state_names, inputs.shape[1], self.num_hiddens, weight.dtype)
         return inputs, tuple(state)
 
     def side_by_side(self, *names):
@@ -67,15 +67,17 @@ class LSTMScratch(_Scratch):
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None):
         inputs, (H, C) = self.check(inputs, state)                      # H, C (batch, hidden)
+        # Side by side, the weights of the three gates and the input node need one product, not four.
         W_x = self.side_by_side("W_xi", "W_xf", "W_xo", "W_xc")         # (inputs, 4 hidden)
         W_h = self.side_by_side("W_hi", "W_hf", "W_ho", "W_hc")         # (hidden, 4 hidden)
         b = self.side_by_side("b_i", "b_f", "b_o", "b_c")               # (4 hidden,)
-        from_inputs = times(inputs, W_x) + b                            # (steps, batch, 4 hidden), all at once
+        # No input waits for a state, so their product leaves the loop; a token picks its row of W_x.
+        from_inputs = times(inputs, W_x) + b                            # (steps, batch, 4 hidden)
         outputs = []
         for from_input in from_inputs.unbind():                         # (batch, 4 hidden)
-            scores = from_input + H @ W_h                               # (batch, 4 hidden)
-            I, F, O = torch.sigmoid(scores[:, :-self.num_hiddens]).chunk(3, dim=1)   # (batch, hidden) each
-            C_tilde = torch.tanh(scores[:, -self.num_hiddens:])         # (batch, hidden)
+            i, f, o, c = (from_input + H @ W_h).chunk(4, dim=1)         # (batch, hidden) each, unsquashed
+            I, F, O = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o)   # (batch, hidden) each
+            C_tilde = torch.tanh(c)                                     # (batch, hidden)
             C = F * C + I * C_tilde                                     # (batch, hidden)
             H = O * torch.tanh(C)                                       # (batch, hidden)
             outputs.append(H)
@@ -91,7 +93,7 @@ class GRUScratch(_Scratch):
     names, kind = GRU_PARAMETERS, "gru"
 
     def forward(self, inputs: Tensor, state: tuple[Tensor] | None = None):
-        inputs, (H,) = self.check(inputs, state)                        # (batch, hidden)
+        inputs, (H,) = self.check(inputs, state)                        # H (batch, hidden)
         W_x = self.side_by_side("W_xr", "W_xz", "W_xh")                 # (inputs, 3 hidden)
         W_h = self.side_by_side("W_hr", "W_hz", "W_hh")                 # (hidden, 3 hidden)
         b_x = self.side_by_side("b_r", "b_z", "b_h")                    # (3 hidden,)
@@ -116,9 +118,10 @@ class RNNScratch(_Scratch):
     names, kind = RNN_PARAMETERS, "rnn"
 
     def forward(self, inputs: Tensor, state: tuple[Tensor] | None = None):
-        inputs, (H,) = self.check(inputs, state)                        # (batch, hidden)
+        inputs, (H,) = self.check(inputs, state)                        # H (batch, hidden)
+        from_inputs = times(inputs, self.W_xh) + self.b_h               # (steps, batch, hidden)
         outputs = []
-        for from_input in (times(inputs, self.W_xh) + self.b_h).unbind():   # (batch, hidden)
+        for from_input in from_inputs.unbind():                         # (batch, hidden)
             H = torch.tanh(from_input + H @ self.W_hh)                  # (batch, hidden)
             outputs.append(H)
         return torch.stack(outputs), (H,)                               # (steps, batch, hidden)

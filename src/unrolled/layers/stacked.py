@@ -12,6 +12,7 @@ class Stacked(nn.Module):
     The state is the tuple of the layers' states, lowest first.
 
     Raises:
+        TypeError: something that is no recurrent layer of ours.
         ValueError: no layer, widths that do not fit, or a dropout outside [0, 1).
     """
 
@@ -22,6 +23,9 @@ class Stacked(nn.Module):
         layers = list(layers)
         if not layers:
             raise ValueError("a stack has at least one layer, got none")
+        for layer in layers:
+            if not hasattr(layer, "state_names"):
+                raise TypeError(f"a stack is made of layers of unrolled.layers, got {type(layer).__name__}")
         for k, (below, above) in enumerate(zip(layers, layers[1:]), start=1):
             if above.num_inputs != below.num_hiddens:
                 raise ValueError(f"layer {k} takes {above.num_inputs} inputs, but layer {k - 1} below it "
@@ -38,7 +42,8 @@ class Stacked(nn.Module):
             state = (None,) * len(self.layers)
         if not isinstance(state, (tuple, list)) or len(state) != len(self.layers):
             came = len(state) if isinstance(state, (tuple, list)) else type(state).__name__
-            raise ValueError(f"the state of this stack is a tuple of {len(self.layers)} layers' states, got {came}")
+            raise ValueError(f"the state of this stack is a tuple of {len(self.layers)} layers' states, "
+                             f"got {came}")
         states = []
         for k, (layer, layer_state) in enumerate(zip(self.layers, state)):
             inputs, layer_state = layer(self.dropout(inputs) if k else inputs, layer_state)
