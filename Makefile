@@ -19,6 +19,8 @@ export UNROLLED_PROGRESS = off
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export JUPYTER_PLATFORM_DIRS = 1
 export PYTHONHASHSEED = 0
+# Products this small gain nothing from a second thread, and lose much where something else has the core.
+export OMP_NUM_THREADS ?= 1
 
 .PHONY: help environment assets book test test-package test-pages strict test-site serve clean lock bench reproducible
 
