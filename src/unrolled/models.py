@@ -15,7 +15,7 @@ from unrolled.layers.checks import check_inputs
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.text import Vocabulary
 
-FORMAT = "unrolled model 1"
+METADATA = "unrolled"       # one key holds it all as JSON: safetensors writes several in no fixed order
 
 
 class LanguageModel(nn.Module):
@@ -49,8 +49,8 @@ class LanguageModel(nn.Module):
             what = f"{num_tokens} tokens" if embedding is None else f"an embedding of {embedding}"
             raise ValueError(f"{what} cannot feed a layer of {layer.num_inputs} inputs")
         if tied and embedding != layer.num_hiddens:
-            raise ValueError(f"a tied head needs an embedding as wide as the {layer.num_hiddens} hidden units, "
-                             f"got {embedding}")
+            raise ValueError(f"a tied head needs an embedding as wide as the {layer.num_hiddens} hidden "
+                             f"units, got {embedding}")
         if not 0 <= dropout < 1:
             raise ValueError(f"dropout is a probability in [0, 1), got {dropout!r}")
         like = next(layer.parameters())
@@ -114,7 +114,8 @@ def _describe(layer: nn.Module) -> dict:
     if type(layer) is not getattr(layers, type(layer).__name__, None):
         raise ValueError(f"only models of the package's own layers can be saved, got {type(layer).__name__}")
     if isinstance(layer, layers.Stacked):
-        return {"class": "Stacked", "dropout": layer.dropout.p, "layers": [_describe(one) for one in layer.layers]}
+        below = [_describe(one) for one in layer.layers]
+        return {"class": "Stacked", "dropout": layer.dropout.p, "layers": below}
     return {"class": type(layer).__name__, "num_inputs": layer.num_inputs, "num_hiddens": layer.num_hiddens}
 
 
@@ -123,13 +124,15 @@ def _rebuild(description: dict, dtype: torch.dtype) -> nn.Module:
         return layers.Stacked([_rebuild(one, dtype) for one in description["layers"]], description["dropout"])
     if description["class"] not in layers.__all__:
         raise ValueError(f"no layer is called {description['class']!r}")
-    return getattr(layers, description["class"])(description["num_inputs"], description["num_hiddens"], dtype=dtype)
+    sizes = description["num_inputs"], description["num_hiddens"]
+    return getattr(layers, description["class"])(*sizes, dtype=dtype)
 
 
 def _tensors(model: LanguageModel) -> dict[str, Tensor]:
     """Every weight by its name in a file, detached, on the CPU."""
     weights = {f"layers.{k}.{name}": value
-               for k, layer in enumerate(single_layers(model)) for name, value in named_weights(layer).items()}
+               for k, layer in enumerate(single_layers(model))
+               for name, value in named_weights(layer).items()}
     weights |= {"head.weight": model.head.weight, "head.bias": model.head.bias}
     if model.embedding is not None and not model.options["tied"]:       # tied, it is the head's
         weights["embedding.weight"] = model.embedding.weight
@@ -139,16 +142,17 @@ def _tensors(model: LanguageModel) -> dict[str, Tensor]:
 def save(model: LanguageModel, vocab: Vocabulary, path: str | os.PathLike) -> None:
     """Write model and vocabulary to one safetensors file, whole or not at all.
 
-    Weights carry the names of the equations (``layers.0.W_xi``), whatever class holds them. The metadata
-    says the rest: ``kind`` of each layer, ``layer`` and ``options`` to build the model again, ``vocabulary``.
+    Weights carry the names of the equations (``layers.0.W_xi``), whatever class holds them. The metadata's
+    entry "unrolled" says the rest, as JSON: the ``kind`` of each layer, ``layer`` and ``options`` to build
+    the model again, ``vocabulary``. Equal models give equal files.
 
     Raises:
         ValueError: the vocabulary is of another size than the model, or the layer is not of this package.
     """
     check_vocabulary(model, vocab)
-    metadata = {"format": FORMAT, "kind": ", ".join(layer.kind for layer in single_layers(model)),
-                "layer": json.dumps(_describe(model.layer)), "options": json.dumps(model.options),
-                "vocabulary": json.dumps(vocab.to_dict())}
+    description = {"format": 1, "kind": [layer.kind for layer in single_layers(model)],
+                   "layer": _describe(model.layer), "options": model.options, "vocabulary": vocab.to_dict()}
+    metadata = {METADATA: json.dumps(description)}
     write_whole(path, lambda partial: save_file(_tensors(model), partial, metadata))
 
 
@@ -166,23 +170,27 @@ def load(path: str | os.PathLike) -> tuple[LanguageModel, Vocabulary]:
             metadata, weights = file.metadata() or {}, {name: file.get_tensor(name) for name in file.keys()}
     except SafetensorError as error:
         raise ValueError(f"{path} is not a whole safetensors file ({error})") from None
-    missing = {"layer", "options", "vocabulary"} - set(metadata)
-    if missing:
-        raise ValueError(f"{path} was not saved by this package: its metadata lacks {', '.join(sorted(missing))}")
+    if METADATA not in metadata:
+        raise ValueError(f"{path} was not saved by this package: its metadata has no entry {METADATA!r}")
     try:
-        vocab = Vocabulary.from_dict(json.loads(metadata["vocabulary"]))
+        description = json.loads(metadata[METADATA])
+        if missing := [part for part in ("layer", "options", "vocabulary") if part not in description]:
+            raise ValueError(f"it lacks {', '.join(missing)}")
+        vocab = Vocabulary.from_dict(description["vocabulary"])
         dtype = weights["head.weight"].dtype if "head.weight" in weights else None
         with torch.random.fork_rng(devices=[]):             # first values are drawn only to be overwritten
-            layer = _rebuild(json.loads(metadata["layer"]), dtype)
-            model = LanguageModel(layer, len(vocab), **json.loads(metadata["options"]))
+            layer = _rebuild(description["layer"], dtype)
+            model = LanguageModel(layer, len(vocab), **description["options"])
     except (KeyError, TypeError, ValueError) as error:
-        raise ValueError(f"the metadata of {path} does not describe a model of this package ({error})") from None
+        raise ValueError(f"the metadata of {path} does not describe a model of this package ({error})"
+                         ) from None
     expected = _tensors(model)
     if missing := [name for name in expected if name not in weights]:
         raise ValueError(f"{path} lacks {', '.join(missing)}")
     for name, value in expected.items():
         if weights[name].shape != value.shape:
-            raise ValueError(f"{name} in {path} has shape {tuple(weights[name].shape)}, expected {tuple(value.shape)}")
+            raise ValueError(f"{name} in {path} has shape {tuple(weights[name].shape)}, "
+                             f"expected {tuple(value.shape)}")
     for k, layer in enumerate(single_layers(model)):
         load_weights(layer, {name: weights[f"layers.{k}.{name}"] for name in layer.names})
     with torch.no_grad():
