@@ -46,7 +46,7 @@ def bits(loss: float) -> float:
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their common norm is at most ``max_norm`` (Pascanu et al. 2013, algorithm 1).
+    """Scale all gradients so that their common norm is at most ``max_norm`` (Pascanu et al. 2013, alg. 1).
 
     Returns:
         The norm before clipping, 0 where there is no gradient. A norm that is not finite is returned and
@@ -84,9 +84,11 @@ class History:
     def __repr__(self) -> str:
         if not self.rows:
             return "History(no epoch yet)"
-        validated = self.final.validation_loss is not None
-        ends = {"training": self.train_perplexity[-1]} | ({"validation": self.validation_perplexity[-1]} if validated else {})
-        return f"History({len(self)} epochs, perplexity {', '.join(f'{name} {p:.2f}' for name, p in ends.items())})"
+        ends = {"training": self.train_perplexity[-1]}
+        if self.final.validation_loss is not None:
+            ends["validation"] = self.validation_perplexity[-1]
+        shown = ", ".join(f"{name} {value:.2f}" for name, value in ends.items())
+        return f"History({len(self)} epochs, perplexity {shown})"
 
     def _column(self, name: str, function: Callable) -> list:
         values = [getattr(row, name) for row in self.rows]
@@ -120,7 +122,8 @@ class History:
     @property
     def best(self) -> Epoch:
         """The epoch of the lowest validation loss (of the lowest training loss, where none is measured)."""
-        return min(self._some(), key=lambda r: r.train_loss if r.validation_loss is None else r.validation_loss)
+        measure = "train_loss" if self._some()[-1].validation_loss is None else "validation_loss"
+        return min(self._some(), key=lambda row: getattr(row, measure))
 
     def _some(self) -> list[Epoch]:
         if not self.rows:
@@ -147,7 +150,8 @@ def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> floa
     with evaluating(model):
         for inputs, targets in windows.batches(batch_size, device=model.device):     # (steps, batch) each
             logits, _ = model(inputs)                                                # (steps, batch, tokens)
-            total += nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum").item()
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+            total += loss.item()
     return total / windows.num_tokens
 
 
@@ -233,7 +237,8 @@ class Trainer:
         return math.ceil(len(self.train) / self.batch_size)
 
     def fit(self, epochs: int, *, progress: bool = True, on_epoch=None, patience: int | None = None,
-            restore_best: bool = False, checkpoint: str | os.PathLike | None = None, every: int = 1) -> History:
+            restore_best: bool = False, checkpoint: str | os.PathLike | None = None,
+            every: int = 1) -> History:
         """Train for some epochs more; returns the history of all epochs so far.
 
         Args:
@@ -255,7 +260,8 @@ class Trainer:
         """
         _check_whole(epochs=epochs, every=every, patience=1 if patience is None else patience)
         if (patience or restore_best) and self.validation is None:
-            raise ValueError("patience and restore_best look at the validation loss: give the trainer validation windows")
+            raise ValueError("patience and restore_best look at the validation loss: "
+                             "give the trainer validation windows")
         callbacks = [on_epoch] if callable(on_epoch) else list(on_epoch or ())
         if strangers := [c for c in callbacks if not callable(c)]:
             raise TypeError(f"on_epoch is a function or several, got {type(strangers[0]).__name__}")
@@ -277,9 +283,14 @@ class Trainer:
                 pass
         if checkpoint and len(self.history):
             self.save(checkpoint)
-        if restore_best and self.best_weights:
-            self.model.load_state_dict(self.best_weights)
+        if restore_best:
+            self.restore_best()
         return self.history
+
+    def restore_best(self) -> None:
+        """Go back to the weights of the best validated epoch, where there is one."""
+        if self.best_weights:
+            self.model.load_state_dict(self.best_weights)
 
     def _epoch(self) -> Epoch:
         """Train and validate once. The epoch enters the history whole, or is undone."""
@@ -299,9 +310,9 @@ class Trainer:
             raise
         row = Epoch(len(self.history) + 1, loss, validation, statistics.median(norms), seconds,
                     self.train.num_tokens / seconds)
-        if validation is not None and (not self.history.rows or validation < self.history.best.validation_loss):
-            self.best_weights = copy.deepcopy(self.model.state_dict())
         self.history.rows.append(row)
+        if validation is not None and self.history.best is row:
+            self.best_weights = copy.deepcopy(self.model.state_dict())
         return row
 
     def _train_epoch(self) -> tuple[float, list[float]]:
@@ -311,7 +322,7 @@ class Trainer:
         for inputs, targets in self.train.batches(self.batch_size, shuffle=True, generator=self.generator,
                                                   device=self.device):    # (steps, batch) each
             logits, _ = self.model(inputs)                                # (steps, batch, tokens)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())    # (), nats per token
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())   # (), nats
             self.optimizer.zero_grad()
             loss.backward()
             norms.append(clip_gradients(self.model.parameters(), self.clip or math.inf))
@@ -327,22 +338,23 @@ class Trainer:
         if math.isfinite(loss.item()) and math.isfinite(norms[-1]):
             return
         weights, gradients = self._spoilt()
+        what = "gradient" if math.isfinite(loss.item()) else "loss"
         if weights:
-            what, cause = "loss", f"the weights {', '.join(weights)} are not finite"
-        elif not math.isfinite(loss.item()):
-            what, cause = "loss", "the logits are " + ("too large" if logits.isfinite().all() else "not finite")
+            cause = f"the weights {', '.join(weights)} are not finite"
+        elif what == "gradient":
+            cause = f"that of {', '.join(gradients)}" if gradients else "its norm is too large"
         else:
-            what, cause = "gradient", f"that of {', '.join(gradients)}" if gradients else "its norm is too large"
-        raise self._not_finite(f"the {what} is not finite at epoch {len(self.history) + 1}, step {len(norms)} of "
-                               f"{self.steps_per_epoch}: {cause}", in_time=not weights)
+            cause = "the logits are too large" if logits.isfinite().all() else "the logits are not finite"
+        where = f"epoch {len(self.history) + 1}, step {len(norms)} of {self.steps_per_epoch}"
+        raise self._not_finite(f"the {what} is not finite at {where}: {cause}", in_time=not weights)
 
     def _check_epoch(self, validation: float | None) -> None:
-        """Refuse an epoch whose last steps went too far for the checks before each step to see it."""
+        """Refuse an epoch whose last step went too far for the checks before each step to see it."""
         weights, _ = self._spoilt()
         if weights or not math.isfinite(validation or 0.0):
             cause = f"the weights {', '.join(weights)} are" if weights else "the validation loss is"
-            raise self._not_finite(f"{cause} not finite at the end of epoch {len(self.history) + 1}, after step "
-                                   f"{self.steps_per_epoch}", in_time=False)
+            where = f"the end of epoch {len(self.history) + 1}, after step {self.steps_per_epoch}"
+            raise self._not_finite(f"{cause} not finite at {where}", in_time=False)
 
     def _spoilt(self) -> tuple[list[str], list[str]]:
         """The names of all weights, and of all gradients, that hold a number that is not finite."""
@@ -351,36 +363,40 @@ class Trainer:
                 [name for name, p in named if p.grad is not None and not p.grad.isfinite().all()])
 
     def _not_finite(self, what: str, in_time: bool) -> NotFinite:
-        kept = "keeps the weights it had before this step" if in_time else "is back where the last whole epoch left it"
-        return NotFinite(f"{what}. The model {kept}. A lower learning rate (now "
-                         f"{self.optimizer.param_groups[0]['lr']:g}) or clipping (now {self.clip}) may help.", in_time)
+        kept = "keeps the weights from before this step" if in_time else "is back at the last whole epoch"
+        rate = self.optimizer.param_groups[0]["lr"]
+        return NotFinite(f"{what}. The model {kept}. A lower learning rate (now {rate:g}) or clipping "
+                         f"(now {self.clip}) may help.", in_time)
 
     def _schedule(self, epochs: int) -> None:
         """Lay out the schedule on the first call; later check that it has steps enough left."""
-        if self.settings["schedule"] is None:
+        name = self.settings["schedule"]
+        if name is None:
             return
         steps = epochs * self.steps_per_epoch
         if self.scheduler is None:
             self.scheduler = self._make_scheduler(steps)
         left = self.total_steps - self.scheduler.last_epoch
         if steps > left:
-            raise ValueError(f"the {self.settings['schedule']} schedule was laid out for {self.total_steps} steps by the "
-                             f"first fit, {left} are left, and {epochs} epochs take {steps}")
+            raise ValueError(f"the first fit laid out the {name} schedule for {self.total_steps} steps, {left} "
+                             f"are left, and {epochs} epochs take {steps}")
 
     def _make_scheduler(self, total_steps: int):
         self.total_steps = total_steps
         if self.settings["schedule"] == "cosine":
             return torch.optim.lr_scheduler.CosineAnnealingLR(self.optimizer, total_steps)
         # SGD here has no momentum, and must not be given one.
-        return torch.optim.lr_scheduler.OneCycleLR(self.optimizer, self.settings["lr"], total_steps=total_steps,
-                                                   cycle_momentum=self.settings["optimizer"] == "adamw")
+        return torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, self.settings["lr"], total_steps=total_steps,
+            cycle_momentum=self.settings["optimizer"] == "adamw")
 
     def _state(self) -> dict:
         """All that going on needs. Tensors are shared with the trainer, not copied."""
         return {"format": FORMAT, "settings": self.settings, "model": self.model.state_dict(),
                 "best_weights": self.best_weights, "optimizer": self.optimizer.state_dict(),
                 "scheduler": self.scheduler and self.scheduler.state_dict(), "total_steps": self.total_steps,
-                "history": self.history.to_dict(), "order": self.generator.get_state(), "rng": torch.get_rng_state(),
+                "history": self.history.to_dict(),
+                "order": self.generator.get_state(), "rng": torch.get_rng_state(),
                 "cuda": torch.cuda.get_rng_state(self.device) if self.device.type == "cuda" else None}
 
     def _restore(self, state: dict) -> None:
@@ -414,6 +430,17 @@ class Trainer:
             ValueError: damaged, not a checkpoint of ours, of another model, or of a trainer with other
                 settings; nothing is changed then.
         """
+        state = self._read(path)
+        before = copy.deepcopy(self._state())
+        try:
+            self._restore(state)
+        except Exception as error:
+            self._restore(before)
+            raise ValueError(f"{path} is not a whole checkpoint ({error})") from None
+        return self
+
+    def _read(self, path: str | os.PathLike) -> dict:
+        """What a checkpoint holds, if it is one and fits this trainer."""
         if not Path(path).is_file():
             raise FileNotFoundError(f"no checkpoint at {path}")
         try:
@@ -422,14 +449,16 @@ class Trainer:
             raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__})") from None
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise ValueError(f"{path} is not a checkpoint of this package")
-        ours = {name: (tuple(value.shape), value.dtype) for name, value in self.model.state_dict().items()}
-        theirs = {name: (tuple(value.shape), value.dtype) for name, value in state["model"].items()}
-        if ours != theirs:
-            differing = [k for k in ours | theirs if ours.get(k) != theirs.get(k)]
+        if missing := [name for name in self._state() if name not in state]:
+            raise ValueError(f"{path} is not a whole checkpoint: it lacks {', '.join(missing)}")
+        ours, theirs = (_shapes(weights) for weights in (self.model.state_dict(), state["model"]))
+        if differing := [name for name in ours | theirs if ours.get(name) != theirs.get(name)]:
             raise ValueError(f"{path} is of another model: {', '.join(differing[:4])} differ")
-        differing = [f"{name} {state['settings'].get(name)!r} (here {value!r})"
-                     for name, value in self.settings.items() if state["settings"].get(name) != value]
-        if differing:
+        if differing := [f"{name} {state['settings'].get(name)!r} (here {value!r})"
+                         for name, value in self.settings.items() if state["settings"].get(name) != value]:
             raise ValueError(f"{path} was written by a trainer with {', '.join(differing)}")
-        self._restore(state)
-        return self
+        return state
+
+
+def _shapes(weights: dict) -> dict:
+    return {name: (value.shape, value.dtype) for name, value in weights.items() if isinstance(value, Tensor)}
