@@ -33,8 +33,8 @@ def choose(logits: Tensor, temperature: float, top_k: int | None, generator: tor
     return int(ids[torch.multinomial(p, 1, generator=generator)])
 
 
-def stream(model: LanguageModel, vocab: Vocabulary, prefix: str, num_tokens: int = 20, *, temperature: float = 0.0,
-           top_k: int | None = None, seed: int = 0) -> Iterator[str]:
+def stream(model: LanguageModel, vocab: Vocabulary, prefix: str, num_tokens: int = 20, *,
+           temperature: float = 0.0, top_k: int | None = None, seed: int = 0) -> Iterator[str]:
     """The tokens that follow the prefix, one by one as they are chosen.
 
     Args:
@@ -63,15 +63,15 @@ def _stream(model, vocab, tokens, num_tokens, temperature, top_k, generator):
         with evaluating(model):
             logits, state = model(tokens, state)                       # (steps, 1, tokens)
         chosen = choose(logits[-1, 0], temperature, top_k, generator)
-        tokens = torch.tensor([[chosen]], device=model.device)         # (1, 1): from now on the new token alone
+        tokens = torch.tensor([[chosen]], device=model.device)         # (1, 1): the new token alone
         yield vocab.tokens[chosen]
 
 
-def generate(model: LanguageModel, vocab: Vocabulary, prefix: str, num_tokens: int = 20, *, temperature: float = 0.0,
-             top_k: int | None = None, seed: int = 0) -> str:
+def generate(model: LanguageModel, vocab: Vocabulary, prefix: str, num_tokens: int = 20, *,
+             temperature: float = 0.0, top_k: int | None = None, seed: int = 0) -> str:
     """The prefix and what the model adds to it. Arguments and errors as for ``stream``."""
-    gap = "" if vocab.level == "char" else " "
-    return gap.join([prefix, *stream(model, vocab, prefix, num_tokens, temperature=temperature, top_k=top_k, seed=seed)])
+    tokens = stream(model, vocab, prefix, num_tokens, temperature=temperature, top_k=top_k, seed=seed)
+    return ("" if vocab.level == "char" else " ").join([prefix, *tokens])
 
 
 def next_token_probabilities(model: LanguageModel, vocab: Vocabulary, text: str) -> dict[str, float]:

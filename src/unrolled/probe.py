@@ -48,7 +48,7 @@ def walk(layer: nn.Module, inputs: Tensor, state=None, *, track: bool = False) -
     inputs = check_inputs(inputs, layer.num_inputs, like.dtype)
     if state is None:
         state = tuple(like.new_zeros(inputs.shape[1], layer.num_hiddens) for _ in layer.state_names)
-    check_state(state, layer.state_names, inputs.shape[1], layer.num_hiddens)
+    check_state(state, layer.state_names, inputs.shape[1], layer.num_hiddens, like.dtype)
     steps = []
     with torch.set_grad_enabled(track):
         state = tuple(s.detach().clone().requires_grad_(track) for s in state)
@@ -87,9 +87,10 @@ def trace(model: LanguageModel, vocab: Vocabulary, text: str, *, layer: int = -1
 def gradient_norms(layer: nn.Module, inputs: Tensor, state=None, *, seed: int = 0) -> Tensor:
     """How much of the last step's gradient arrives at each earlier step.
 
-    The loss is a random projection of the last output, another one for each example. Entry k is the norm of its gradient with respect
-    to the state k steps before the last (the cell state for the LSTM, the hidden state otherwise), mean
-    over the batch; entry 0 is the last step itself. Use float64: in float32 a vanished gradient underflows.
+    The loss is a random projection of the last output, another one for each example. Entry k is the norm
+    of its gradient with respect to the state k steps before the last (the cell state for the LSTM, the
+    hidden state otherwise), mean over the batch; entry 0 is the last step itself. Use float64: in float32 a
+    vanished gradient underflows.
 
     Args:
         layer: one recurrent layer, ours or torch-backed.
@@ -113,7 +114,7 @@ def gradient_norms(layer: nn.Module, inputs: Tensor, state=None, *, seed: int = 
 
 
 def forget_products(layer: nn.Module, inputs: Tensor, state=None) -> Tensor:
-    """The direct path alone: the product of the forget gates over the last k steps, mean over units and batch.
+    """The direct path alone: the product of the last k steps' forget gates, mean over units and batch.
 
     Entry 0 is 1, entry k is the share of a cell's state of k steps ago that is still in it. Along this
     path alone the gradient would shrink by the same factor (Hochreiter & Schmidhuber 1997).
