@@ -13,6 +13,13 @@ from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, bits, evaluate, pe
 LAYERS = [name for name in layers.__all__ if isinstance(getattr(layers, name), type) and name != "Stacked"]
 
 
+class Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Shows a default where there is one to show."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
 def add_commands(subparsers) -> None:
     """Add both commands to what ``ArgumentParser.add_subparsers`` returned.
 
@@ -25,12 +32,13 @@ def add_commands(subparsers) -> None:
 
 def _add_train(subparsers) -> None:
     parser = subparsers.add_parser(
-        "train", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
+        "train", formatter_class=Help,
         help="train a language model on a text and save it",
-        description="Train a recurrent language model on The Time Machine, or on a text of yours, and save it. "
-                    "The defaults are the experiment of the book: 10,000 windows of 32 characters, SGD.")
+        description="Train a recurrent language model on The Time Machine, or on a text of yours, and save "
+                    "it. The defaults are the experiment of the book: 10,000 windows of 32 characters, SGD.")
     parser.set_defaults(run=train)
-    parser.add_argument("--out", type=Path, required=True, metavar="FILE", help="where the model goes (safetensors)")
+    parser.add_argument("--out", type=Path, required=True, metavar="FILE",
+                        help="where the model goes (safetensors)")
     text = parser.add_argument_group("the text")
     text.add_argument("--text", type=Path, metavar="FILE", help="a text file of yours instead of the novel")
     text.add_argument("--level", choices=["char", "word"], default="char", help="what a token is")
@@ -41,36 +49,45 @@ def _add_train(subparsers) -> None:
     text.add_argument("--num-steps", type=int, default=32, metavar="N", help="length of a window")
     model = parser.add_argument_group("the model")
     model.add_argument("--layer", choices=LAYERS, default="LSTM", help="the recurrent layer")
-    model.add_argument("--num-layers", type=int, default=1, metavar="N", help="how many, one on top of another")
+    model.add_argument("--num-layers", type=int, default=1, metavar="N",
+                       help="how many, one on top of another")
     model.add_argument("--num-hiddens", type=int, default=32, metavar="N", help="hidden units in each")
-    model.add_argument("--forget-bias", type=float, metavar="B", help="first value of an LSTM's forget-gate bias")
+    model.add_argument("--forget-bias", type=float, metavar="B",
+                       help="first value of an LSTM's forget-gate bias")
     model.add_argument("--embedding", type=int, metavar="N", help="learn vectors of this size for the tokens")
     model.add_argument("--tied", action="store_true", help="head and embedding share their weight")
-    model.add_argument("--dropout", type=float, default=0.0, metavar="P", help="before the head, and between layers")
+    model.add_argument("--dropout", type=float, default=0.0, metavar="P",
+                       help="before the head, and between layers")
     how = parser.add_argument_group("the training")
     how.add_argument("--epochs", type=int, default=50, metavar="N", help="passes over the training windows")
-    how.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd", help="how the weights are changed")
+    how.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd",
+                     help="how the weights are changed")
     how.add_argument("--lr", type=float, default=4.0, help="learning rate; with a schedule its highest value")
-    how.add_argument("--schedule", choices=[s for s in SCHEDULES if s], help="how the rate changes; constant unless given")
+    how.add_argument("--schedule", choices=[s for s in SCHEDULES if s],
+                     help="how the rate changes; constant unless given")
     how.add_argument("--batch-size", type=int, default=1024, metavar="N", help="windows in a batch")
-    how.add_argument("--clip", type=float, default=1.0, metavar="NORM", help="largest norm of the gradient; 0 for no clipping")
+    how.add_argument("--clip", type=float, default=1.0, metavar="NORM",
+                     help="largest norm of the gradient; 0 for no clipping")
     how.add_argument("--weight-decay", type=float, default=0.0, metavar="W", help="of the optimizer")
     how.add_argument("--patience", type=int, metavar="N",
                      help="stop after N epochs without a better validation loss, and keep the best weights")
     how.add_argument("--checkpoint", type=Path, metavar="FILE",
-                     help="written after each epoch; where it exists already, the training goes on from there")
+                     help="written after each epoch; where it exists already, the training goes on from it")
     how.add_argument("--seed", type=int, default=0, help="of the weights and of the order of the windows")
     how.add_argument("--device", help="cuda, mps, cpu; the best there is unless given")
-    how.add_argument("--history", type=Path, metavar="FILE", help="write the losses of every epoch here (JSON)")
+    how.add_argument("--history", type=Path, metavar="FILE",
+                     help="write the losses of every epoch here (JSON)")
 
 
 def _add_generate(subparsers) -> None:
     parser = subparsers.add_parser(
-        "generate", formatter_class=argparse.ArgumentDefaultsHelpFormatter,
-        help="let a saved model write", description="Let a model that `unrolled train` saved go on with a text.")
+        "generate", formatter_class=Help,
+        help="let a saved model write",
+        description="Let a model that `unrolled train` saved go on with a text.")
     parser.set_defaults(run=generate)
     parser.add_argument("model", type=Path, metavar="FILE", help="the saved model")
-    parser.add_argument("--prefix", default="it has", help="the text to go on with, in tokens that the model knows")
+    parser.add_argument("--prefix", default="it has",
+                        help="the text to go on with, in tokens that the model knows")
     parser.add_argument("--num-tokens", type=int, default=20, metavar="N", help="how many tokens to add")
     parser.add_argument("--temperature", type=float, default=0.0, metavar="T",
                         help="0 takes the likeliest token; higher is bolder")
@@ -83,6 +100,8 @@ def _build(args, num_tokens: int) -> models.LanguageModel:
     """The model that the options describe."""
     if args.num_layers < 1:
         raise ValueError(f"num_layers is 1 or more, not {args.num_layers}")
+    if args.embedding is not None and args.embedding < 1:
+        raise ValueError(f"an embedding is 1 or more numbers wide, not {args.embedding}")
     cls = getattr(layers, args.layer)
     options = {} if args.forget_bias is None else {"forget_bias": args.forget_bias}
     if options and not args.layer.startswith("LSTM"):
@@ -92,17 +111,26 @@ def _build(args, num_tokens: int) -> models.LanguageModel:
     layer = stack[0] if len(stack) == 1 else layers.Stacked(stack, args.dropout)
     # The scratch layers start from a Gaussian of 0.01, and their head with them, as in the book.
     sigma = 0.01 if args.layer.endswith("Scratch") else None
-    return models.LanguageModel(layer, num_tokens, embedding=args.embedding, tied=args.tied, dropout=args.dropout, sigma=sigma)
+    return models.LanguageModel(layer, num_tokens, embedding=args.embedding, tied=args.tied,
+                                dropout=args.dropout, sigma=sigma)
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not a text in UTF-8 (byte {error.start})") from None
 
 
 def train(args) -> None:
     """Train as the options say, save the model, print how it went."""
+    if args.out.is_dir():
+        raise ValueError(f"--out names a file for the model, and {args.out} is a folder")
+    args.out.parent.mkdir(parents=True, exist_ok=True)      # fails now rather than after the training
     if args.text is None:
         corpus = load_corpus()
         print(corpus.notice)
-        text = corpus.text
-    else:
-        text = args.text.read_text(encoding="utf-8")
+    text = _read(args.text) if args.text else corpus.text
     vocab = Vocabulary.from_text(text, args.level, min_freq=args.min_freq)
     split = (source_split if args.split == "source" else honest_split)(vocab.encode(text), args.num_steps)
     torch.manual_seed(args.seed)
@@ -110,19 +138,23 @@ def train(args) -> None:
     trainer = Trainer(model, split.train, split.validation, optimizer=args.optimizer, lr=args.lr,
                       batch_size=args.batch_size, clip=args.clip or None, weight_decay=args.weight_decay,
                       schedule=args.schedule, seed=args.seed, device=args.device)
+    history = trainer.history
     if args.checkpoint and args.checkpoint.exists():
         trainer.resume(args.checkpoint)
-        print(f"going on after epoch {len(trainer.history)}")
-    if (left := args.epochs - len(trainer.history)) > 0:
-        trainer.fit(left, patience=args.patience, restore_best=args.patience is not None, checkpoint=args.checkpoint)
-    history = trainer.history
+        print(f"going on after epoch {len(history)}")
+    if len(history) < max(args.epochs, 1):
+        trainer.fit(args.epochs - len(history), patience=args.patience, checkpoint=args.checkpoint)
     if not len(history):
-        raise KeyboardInterrupt
+        raise RuntimeError("interrupted before the first epoch was done: there is nothing to save")
+    if args.patience:
+        trainer.restore_best()
     models.save(model, vocab, args.out)
     if args.history:
-        models.write_whole(args.history, lambda partial: partial.write_text(json.dumps(history.to_dict(), indent=1) + "\n"))
-    print(f"{len(history)} epochs, {history.seconds:.1f} s of training on {trainer.device}: perplexity "
-          f"{history.train_perplexity[-1]:.2f} in training, {history.validation_perplexity[-1]:.2f} in validation")
+        rows = json.dumps(history.to_dict(), indent=1) + "\n"
+        models.write_whole(args.history, lambda partial: partial.write_text(rows))
+    print(f"{len(history)} of {args.epochs} epochs, {history.seconds:.1f} s of training on {trainer.device}: "
+          f"perplexity {history.train_perplexity[-1]:.2f} in training, "
+          f"{history.validation_perplexity[-1]:.2f} in validation")
     if split.test is not None:
         loss = evaluate(model, split.test)
         print(f"test: perplexity {perplexity(loss):.2f}, {bits(loss):.3f} bits a token")
@@ -133,8 +165,8 @@ def generate(args) -> None:
     """Print the prefix and, as they are chosen, the tokens that follow."""
     device = choose_device(args.device)
     model, vocab = models.load(args.model)
-    tokens = generation.stream(model.to(device), vocab, args.prefix, args.num_tokens, temperature=args.temperature,
-                               top_k=args.top_k, seed=args.seed)
+    tokens = generation.stream(model.to(device), vocab, args.prefix, args.num_tokens,
+                               temperature=args.temperature, top_k=args.top_k, seed=args.seed)
     print(args.prefix, end="", flush=True)
     for token in tokens:
         print(("" if vocab.level == "char" else " ") + token, end="", flush=True)
