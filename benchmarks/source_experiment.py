@@ -29,7 +29,7 @@ from torch import nn
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "bench"
-NEEDS = ["d2l==1.0.3", "pandas==2.3.3", "scipy==1.16.3"]
+NEEDS = ["d2l==1.0.3", "pandas==2.3.3", "pytz==2025.2", "scipy==1.16.3"]
 STEPS, HIDDEN, BATCH, RATE, CLIP = 32, 32, 1024, 4.0, 1.0
 
 
