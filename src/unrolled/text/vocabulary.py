@@ -1,4 +1,5 @@
 """Tokens and their numbers."""
+import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
@@ -44,7 +45,19 @@ class Vocabulary:
         reserved: tokens that have a number whether or not they occur.
 
     Ties in frequency are broken alphabetically, so the numbering is the same everywhere.
+
+    Attributes:
+        tokens: the entries in the order of their numbers.
+        frequencies: how often each token of the training text occurs in it, unnumbered ones included.
+        level, reserved: as above.
+        unknown: the number of ``<unk>``.
+
+    Raises:
+        TypeError: a string where words are expected (``from_text`` cuts it), or tokens that are no strings.
+        ValueError: no token at all, or an option out of its range.
     """
+
+    unknown = 0
 
     def __init__(self, tokens: Iterable[str], *, level: str = "char", min_freq: int = 1,
                  max_size: int | None = None, reserved: Sequence[str] = ()):
@@ -55,10 +68,12 @@ class Vocabulary:
         if max_size is not None and max_size < 2 + len(reserved):
             raise ValueError(f"max_size leaves room for <unk>, the reserved tokens and one more: "
                              f"at least {2 + len(reserved)}, not {max_size!r}")
-        counts = Counter(tokens)
+        first = [UNKNOWN, *reserved]
+        if len(set(first)) < len(first):
+            raise ValueError(f"reserved tokens differ from each other and from <unk>, got {list(reserved)}")
+        counts = Counter(_checked(tokens, level))
         if not counts:
             raise ValueError("a vocabulary needs at least one token, got an empty text")
-        first = [UNKNOWN, *reserved]
         rest = sorted((t for t, n in counts.items() if n >= min_freq and t not in first),
                       key=lambda t: (-counts[t], t))
         self.level = level
@@ -75,8 +90,6 @@ class Vocabulary:
         """The vocabulary of a text. Options as for the class."""
         return cls(tokenize(text, level), level=level, **options)
 
-    unknown = 0
-
     def __len__(self) -> int:
         return len(self.tokens)
 
@@ -84,7 +97,8 @@ class Vocabulary:
         return token in self._index
 
     def __repr__(self) -> str:
-        return f"Vocabulary({len(self)} {self.level}s: {', '.join(map(repr, self.tokens[:6]))}, ...)"
+        more = ", ..." if len(self) > 6 else ""
+        return f"Vocabulary({len(self)} {self.level}s: {', '.join(map(repr, self.tokens[:6]))}{more})"
 
     def encode(self, text: str | Sequence[str], *, strict: bool = False) -> Tensor:
         """The numbers of a text's tokens, (tokens,) int64.
@@ -95,6 +109,7 @@ class Vocabulary:
                 string is then not cleaned away: its characters must be known as they stand.
 
         Raises:
+            TypeError: neither a string nor a sequence of strings.
             ValueError: nothing to encode, or with ``strict`` an unknown token, named with its place.
         """
         if isinstance(text, str):
@@ -103,7 +118,7 @@ class Vocabulary:
             else:
                 tokens = tokenize(text, self.level)
         else:
-            tokens = list(text)
+            tokens = _checked(text, self.level)
         if not tokens:
             raise ValueError("nothing to encode: the text is empty")
         if strict and (strangers := [f"{t!r} at {k}" for k, t in enumerate(tokens) if t not in self._index]):
@@ -116,9 +131,10 @@ class Vocabulary:
         """The text of some numbers: characters side by side, words with a space between.
 
         Raises:
+            TypeError: numbers that are not whole, or not in one row.
             ValueError: a number outside the vocabulary.
         """
-        ids = [int(k) for k in ids]
+        ids = [operator.index(k) for k in ids]
         wrong = next((k for k in ids if not 0 <= k < len(self)), None)
         if wrong is not None:
             raise ValueError(f"token ids lie between 0 and {len(self) - 1}, got {wrong}")
@@ -131,12 +147,32 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, data: dict) -> "Vocabulary":
-        """The inverse of ``to_dict``. Raises ValueError where a part is missing."""
+        """The inverse of ``to_dict``.
+
+        Raises:
+            ValueError: a part is missing, or it is no numbering that begins with ``<unk>``.
+        """
         missing = {"level", "tokens", "reserved", "frequencies"} - set(data)
         if missing:
-            raise ValueError(f"a stored vocabulary has level, tokens, reserved and frequencies; missing {sorted(missing)}")
+            raise ValueError(f"a stored vocabulary has level, tokens, reserved and frequencies; missing "
+                             f"{sorted(missing)}")
+        tokens = list(data["tokens"])
+        if data["level"] not in LEVELS or tokens[:1] != [UNKNOWN] or len(set(tokens)) < len(tokens):
+            raise ValueError(f"a stored vocabulary is of level 'char' or 'word', its tokens differ and begin "
+                             f"with <unk>; got level {data['level']!r} and tokens {tokens[:3]} ...")
         vocab = cls.__new__(cls)
         vocab.level, vocab.reserved = data["level"], tuple(data["reserved"])
         vocab.frequencies = dict(data["frequencies"])
-        vocab._number(list(data["tokens"]))
+        vocab._number(tokens)
         return vocab
+
+
+def _checked(tokens: Iterable[str], level: str) -> list[str]:
+    """The tokens as a list, all of them strings."""
+    if isinstance(tokens, str) and level == "word":
+        raise TypeError("words come as a sequence of strings, not as one string: cut it with tokenize")
+    tokens = list(tokens)
+    for token in tokens:
+        if not isinstance(token, str):
+            raise TypeError(f"tokens are strings, got {type(token).__name__}")
+    return tokens

@@ -1,9 +1,12 @@
 """Windows over a sequence of token ids: made once, sliced for ever."""
 from collections.abc import Iterator
+from numbers import Integral
 from typing import NamedTuple
 
 import torch
 from torch import Tensor
+
+INTEGERS = (torch.uint8, torch.int8, torch.int16, torch.int32, torch.int64)
 
 
 class Windows:
@@ -18,16 +21,19 @@ class Windows:
         stride: the distance from one window's start to the next one's.
         start, stop: use only the windows of this range (numbers of windows, as in a slice).
 
+    Attributes:
+        ids: the tokens that the windows cover, a slice of what was given.
+        view: (windows, T + 1) all windows with their last target, a view of ``ids``.
+
     Raises:
-        ValueError: a sequence too short for one window, or a number below 1.
+        TypeError: ids that are no tensor, or a number that is not whole.
+        ValueError: ids of another shape or dtype, a sequence too short for one window, a number below 1.
     """
 
-    def __init__(self, ids: Tensor, num_steps: int, stride: int = 1, *, start: int = 0, stop: int | None = None):
-        if ids.ndim != 1 or ids.is_floating_point():
-            raise ValueError(f"ids are one row of integers, got {ids.dtype} of shape {tuple(ids.shape)}")
-        for name, number in (("num_steps", num_steps), ("stride", stride)):
-            if number < 1:
-                raise ValueError(f"{name} is 1 or more, not {number!r}")
+    def __init__(self, ids: Tensor, num_steps: int, stride: int = 1, *,
+                 start: int = 0, stop: int | None = None):
+        _check_ids(ids)
+        _check_positive(num_steps=num_steps, stride=stride)
         if len(ids) < num_steps + 1:
             raise ValueError(f"a window of {num_steps} steps and its targets needs {num_steps + 1} tokens, "
                              f"got {len(ids)}")
@@ -50,18 +56,19 @@ class Windows:
         return len(self) * self.num_steps
 
     def __getitem__(self, index) -> tuple[Tensor, Tensor]:
-        """(inputs, targets), each (T, batch): an integer gives a batch of one."""
-        index = torch.as_tensor([index]) if isinstance(index, int) else index
+        """(inputs, targets), each (T, batch), of the windows that an integer, a slice or a row of them names.
+
+        Raises:
+            IndexError: a number outside the windows.
+        """
+        if not isinstance(index, slice):
+            index = torch.as_tensor(index).reshape(-1)                    # one number is a batch of one
         chosen = self.view[index].T                                       # (T + 1, batch)
         return chosen[:-1], chosen[1:]
 
     def to(self, device) -> "Windows":
         """The same windows over the same tokens on another device."""
-        moved = Windows.__new__(Windows)
-        moved.num_steps, moved.stride = self.num_steps, self.stride
-        moved.ids = self.ids.to(device)
-        moved.view = moved.ids.unfold(0, self.num_steps + 1, self.stride)
-        return moved
+        return Windows(self.ids.to(device), self.num_steps, self.stride)
 
     def batches(self, batch_size: int, *, shuffle: bool = False, generator: torch.Generator | None = None,
                 device=None) -> Iterator[tuple[Tensor, Tensor]]:
@@ -70,13 +77,13 @@ class Windows:
         Args:
             shuffle: in an order drawn from ``generator`` (a CPU generator), else in order.
             device: where the batches should live.
+
+        The order is drawn when the method is called, not when the first batch is taken.
         """
-        if batch_size < 1:
-            raise ValueError(f"batch_size is 1 or more, not {batch_size!r}")
+        _check_positive(batch_size=batch_size)
         windows = self if device is None else self.to(device)
         order = torch.randperm(len(self), generator=generator) if shuffle else torch.arange(len(self))
-        for index in order.to(windows.view.device).split(batch_size):
-            yield windows[index]
+        return (windows[index] for index in order.to(windows.view.device).split(batch_size))
 
 
 class Split(NamedTuple):
@@ -98,26 +105,52 @@ def source_split(ids: Tensor, num_steps: int, num_train: int = 10_000, num_valid
     """
     needed, there = num_train + num_validation, len(ids) - num_steps
     if there < needed:
-        raise ValueError(f"{num_train} + {num_validation} windows of {num_steps} steps need {needed + num_steps} "
-                         f"tokens, got {len(ids)}")
+        raise ValueError(f"{num_train} + {num_validation} windows of {num_steps} steps need "
+                         f"{needed + num_steps} tokens, got {len(ids)}")
     return Split(Windows(ids, num_steps, stop=num_train),
                  Windows(ids, num_steps, start=num_train, stop=needed))
 
 
 def split_ids(ids: Tensor, fractions=(0.90, 0.05, 0.05)) -> tuple[Tensor, ...]:
-    """Cut a sequence into contiguous parts of these shares, nothing shared and nothing left over."""
-    if any(f <= 0 for f in fractions) or abs(sum(fractions) - 1) > 1e-9:
+    """Cut a sequence into contiguous parts of these shares, nothing shared and nothing left over.
+
+    Raises:
+        ValueError: fractions that are not positive or do not add up to 1.
+    """
+    _check_ids(ids)
+    if not all(f > 0 for f in fractions) or not abs(sum(fractions) - 1) < 1e-9:
         raise ValueError(f"fractions are positive and add up to 1, got {tuple(fractions)}")
     ends = [round(len(ids) * sum(fractions[:k])) for k in range(len(fractions))] + [len(ids)]
     return tuple(ids[a:b] for a, b in zip(ends, ends[1:]))
 
 
-def honest_split(ids: Tensor, num_steps: int, stride: int | None = None, fractions=(0.90, 0.05, 0.05)) -> Split:
+def honest_split(ids: Tensor, num_steps: int, stride: int | None = None,
+                 fractions=(0.90, 0.05, 0.05)) -> Split:
     """The whole text in three contiguous parts that share no token: training, validation, test.
 
     Args:
-        stride: of the windows in each part; ``num_steps`` unless told, so that each token is a target once.
+        stride: of the windows in each part; ``num_steps`` unless told, so that each token is a target at
+            most once.
+
+    Raises:
+        ValueError: other than three fractions, or a part too short for one window.
     """
     if len(fractions) != 3:
         raise ValueError(f"three fractions, for training, validation and test, got {len(fractions)}")
-    return Split(*(Windows(part, num_steps, stride or num_steps) for part in split_ids(ids, fractions)))
+    stride = num_steps if stride is None else stride
+    return Split(*(Windows(part, num_steps, stride) for part in split_ids(ids, fractions)))
+
+
+def _check_ids(ids: Tensor) -> None:
+    if not isinstance(ids, Tensor):
+        raise TypeError(f"ids are a tensor of integers, not {type(ids).__name__}")
+    if ids.ndim != 1 or ids.dtype not in INTEGERS:
+        raise ValueError(f"ids are one row of integers, got {ids.dtype} of shape {tuple(ids.shape)}")
+
+
+def _check_positive(**numbers: int) -> None:
+    for name, number in numbers.items():
+        if not isinstance(number, Integral):
+            raise TypeError(f"{name} is a whole number, not {type(number).__name__}")
+        if number < 1:
+            raise ValueError(f"{name} is 1 or more, not {number}")
