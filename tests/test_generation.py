@@ -103,6 +103,14 @@ def test_errors_come_at_the_call_and_not_at_the_first_token():
         stream(make(), CHARS, "", 5)
 
 
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+@pytest.mark.parametrize("temperature", [0.0, 1.0])
+def test_a_model_on_a_gpu_writes_the_same(temperature):
+    model = make().double()
+    text = generate(model, CHARS, "it has", 20, temperature=temperature)
+    assert generate(model.cuda(), CHARS, "it has", 20, temperature=temperature) == text
+
+
 # Choosing
 
 LOGITS = torch.tensor([1.0, 3.0, 2.0, 0.0])

@@ -204,6 +204,17 @@ def test_the_schedule_spans_the_first_fit(schedule, expected):
         trainer.fit(1)
 
 
+def test_a_schedule_that_has_not_begun_is_laid_out_anew():
+    trainer = make(optimizer="adamw", lr=0.02, schedule="one-cycle")
+    key = at_step(trainer, 2, press)
+    trainer.fit(7)
+    key.remove()
+    trainer.fit(2)
+    straight = make(optimizer="adamw", lr=0.02, schedule="one-cycle")
+    straight.fit(2)
+    assert same(weights(trainer), weights(straight))
+
+
 # The history
 
 def row(epoch, train, validation):
@@ -623,3 +634,12 @@ def test_tokens_that_the_model_does_not_have():
     trainer = Trainer(LanguageModel(LSTM(3, 4), 3), TRAIN, lr=1.0, batch_size=4)
     with pytest.raises(ValueError, match=f"token ids lie between 0 and 2, got {N - 1}"):
         trainer.fit(1)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_on_a_gpu(tmp_path):
+    trainer = make(optimizer="adamw", lr=0.02, schedule="one-cycle", device="cuda")
+    trainer.fit(2, checkpoint=tmp_path / "c")
+    assert trainer.model.device.type == "cuda" and trainer.history.final.train_loss < math.log(N)
+    other = make(seed=1, optimizer="adamw", lr=0.02, schedule="one-cycle", device="cuda").resume(tmp_path / "c")
+    assert same(weights(other), weights(trainer)) and losses(other.history) == losses(trainer.history)

@@ -374,7 +374,7 @@ class Trainer:
         if name is None:
             return
         steps = epochs * self.steps_per_epoch
-        if self.scheduler is None:
+        if self.scheduler is None or self.scheduler.last_epoch == 0:
             self.scheduler = self._make_scheduler(steps)
         left = self.total_steps - self.scheduler.last_epoch
         if steps > left:
