@@ -9,7 +9,7 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
             if $$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then echo $$p; exit; fi; done; echo python3)
 export UNROLLED_VENV ?= .venv
 BIN := $(UNROLLED_VENV)/$(if $(filter Windows_NT,$(OS)),Scripts,bin)
-export PATH := $(CURDIR)/$(BIN):$(PATH)
+export PATH := $(abspath $(BIN)):$(PATH)
 
 # A copy of the novel beside the checkout is used; without one the package fetches it, or says what it uses instead.
 ifneq ($(wildcard ../shared/data/timemachine.txt),)
