@@ -43,7 +43,7 @@ book: assets  ## execute every notebook, build the site into _build/html (10 min
 test: test-package test-pages strict test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
 
 test-package: environment  ## the package's own tests, with coverage (2 minutes)
-	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --cov --cov-fail-under=95
+	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --ignore=tests/site/test_workflows.py --cov --cov-fail-under=95
 
 test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (8 minutes)
 	@$(BIN)/python -m pytest tests/book
@@ -53,10 +53,10 @@ strict: assets  ## build from those executions with every warning an error, exec
 	$(BIN)/jupyter-book build -W -n --keep-going . 2>&1 | tee _build/strict.log
 	if grep -q "Executing notebook" _build/strict.log; then echo "the strict build executed a page again" >&2; exit 1; fi
 
-test-site: environment  ## the built pages in Chromium
+test-site: assets  ## the built pages in Chromium, the workflows through actionlint
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
-	$(BIN)/python -m pytest tests/site/test_built.py
+	$(BIN)/python -m pytest tests/site/test_built.py tests/site/test_workflows.py
 
 serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }
@@ -68,7 +68,7 @@ clean:  ## remove what was built (the environment stays)
 lock: environment  ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/python -m venv _build/lock && _build/lock/bin/pip install -q uv && _build/lock/bin/python tools/lock.py
 
-bench: environment  ## the source's code against ours, recorded in book/data (10 minutes; fetches d2l)
+bench: environment  ## the source's code against ours, recorded in book/data (45 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
 
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)

@@ -1,6 +1,6 @@
 """The source's experiment, its code and ours, side by side in one run.
 
-    make bench            # or: python benchmarks/source_experiment.py [--epochs 50] [--seeds 3] [--out FILE]
+    make bench            # or: python benchmarks/source_experiment.py [--epochs 50] [--seeds 10] [--out FILE]
 
 Four models train on the same windows with the same settings (10,000 windows of 32 characters, batch
 1024, hidden 32, SGD 4, clip 1): the source's scratch and concise LSTM in the source's own trainer
@@ -143,7 +143,7 @@ def validation_perplexity(contender, windows):
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=50)
-    parser.add_argument("--seeds", type=int, default=3)
+    parser.add_argument("--seeds", type=int, default=10)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "book" / "data" / "source-experiment.json")
     args = parser.parse_args()
 

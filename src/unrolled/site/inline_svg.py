@@ -29,9 +29,9 @@ def inlined(svg: str, alt: str, prefix: str) -> str:
     head, rest = match.group().split(">", 1)
     head = re.sub(r'\s(role|aria-[a-z]+|width|height)="[^"]*"', "", head)
     rest = re.sub(r"<(title|desc)\b.*?</\1>\s*", "", rest, flags=re.S)     # the label says it; a tooltip would repeat it
-    if ids := re.findall(r'\bid="([^"]+)"', head + rest):
+    if ids := re.findall(r'(?<![\w-])id="([^"]+)"', head + rest):
         names = "|".join(map(re.escape, sorted(ids, key=len, reverse=True)))
-        own = re.compile(rf'(\bid="|#)({names})(?=["\s).,:>{{])')         # where it is given, and where it is meant
+        own = re.compile(rf"""((?<![\w-])id="|#)({names})(?=["'\s).,:>{{])""")    # where it is given or meant
         head, rest = (own.sub(rf"\g<1>{prefix}-\2", part) for part in (head, rest))
     return f'{head} role="img" aria-label="{html.escape(alt.strip())}">{rest}'
 
