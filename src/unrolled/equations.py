@@ -52,8 +52,11 @@ def times(X: Tensor, W: Tensor) -> Tensor:
     return X @ W if X.is_floating_point() else torch.nn.functional.embedding(X, W)
 
 
-def lstm_step(X: Tensor, H: Tensor, C: Tensor, parameters: Mapping[str, Tensor]) -> LSTMStep:
-    """One step of the LSTM (Hochreiter & Schmidhuber 1997; forget gate: Gers et al. 2000, eqs. 3-6).
+def lstm_step(X: Tensor, H: Tensor, C: Tensor,
+              parameters: Mapping[str, Tensor]) -> LSTMStep:
+    """One step of the LSTM (Hochreiter & Schmidhuber 1997).
+
+    The forget gate is from Gers et al. 2000, eqs. 3-6.
 
     Args:
         X: input, (n, d) floating or (n,) integer tokens.
@@ -64,20 +67,20 @@ def lstm_step(X: Tensor, H: Tensor, C: Tensor, parameters: Mapping[str, Tensor])
         The gates, the input node and the two new states, each (n, h).
     """
     p = parameters
-    I = torch.sigmoid(times(X, p["W_xi"]) + H @ p["W_hi"] + p["b_i"])       # (n, h)
-    F = torch.sigmoid(times(X, p["W_xf"]) + H @ p["W_hf"] + p["b_f"])       # (n, h)
-    O = torch.sigmoid(times(X, p["W_xo"]) + H @ p["W_ho"] + p["b_o"])       # (n, h)
-    C_tilde = torch.tanh(times(X, p["W_xc"]) + H @ p["W_hc"] + p["b_c"])    # (n, h)
-    C = F * C + I * C_tilde                                                 # (n, h)
-    H = O * torch.tanh(C)                                                   # (n, h)
+    I = torch.sigmoid(times(X, p["W_xi"]) + H @ p["W_hi"] + p["b_i"])     # (n, h)
+    F = torch.sigmoid(times(X, p["W_xf"]) + H @ p["W_hf"] + p["b_f"])     # (n, h)
+    O = torch.sigmoid(times(X, p["W_xo"]) + H @ p["W_ho"] + p["b_o"])     # (n, h)
+    C_tilde = torch.tanh(times(X, p["W_xc"]) + H @ p["W_hc"] + p["b_c"])  # (n, h)
+    C = F * C + I * C_tilde                                               # (n, h)
+    H = O * torch.tanh(C)                                                 # (n, h)
     return LSTMStep(I, F, O, C_tilde, C, H)
 
 
 def gru_step(X: Tensor, H: Tensor, parameters: Mapping[str, Tensor]) -> GRUStep:
     """One step of the GRU as cuDNN and PyTorch compute it.
 
-    The reset gate acts *after* the recurrent product, so that product has a bias of its own, ``b_hh``.
-    Cho et al. 2014 (eqs. 5-8) reset the state before the product.
+    The reset gate acts *after* the recurrent product, so that product has a bias of
+    its own, ``b_hh``. Cho et al. 2014 (eqs. 5-8) reset the state before the product.
 
     Args:
         X: input, (n, d) floating or (n,) integer tokens.
@@ -85,10 +88,11 @@ def gru_step(X: Tensor, H: Tensor, parameters: Mapping[str, Tensor]) -> GRUStep:
         parameters: the ten of ``GRU_PARAMETERS``.
     """
     p = parameters
-    R = torch.sigmoid(times(X, p["W_xr"]) + H @ p["W_hr"] + p["b_r"])                         # (n, h)
-    Z = torch.sigmoid(times(X, p["W_xz"]) + H @ p["W_hz"] + p["b_z"])                         # (n, h)
-    H_tilde = torch.tanh(times(X, p["W_xh"]) + p["b_h"] + R * (H @ p["W_hh"] + p["b_hh"]))    # (n, h)
-    H = Z * H + (1 - Z) * H_tilde                                                             # (n, h)
+    R = torch.sigmoid(times(X, p["W_xr"]) + H @ p["W_hr"] + p["b_r"])     # (n, h)
+    Z = torch.sigmoid(times(X, p["W_xz"]) + H @ p["W_hz"] + p["b_z"])     # (n, h)
+    recalled = R * (H @ p["W_hh"] + p["b_hh"])                            # (n, h)
+    H_tilde = torch.tanh(times(X, p["W_xh"]) + p["b_h"] + recalled)       # (n, h)
+    H = Z * H + (1 - Z) * H_tilde                                         # (n, h)
     return GRUStep(R, Z, H_tilde, H)
 
 

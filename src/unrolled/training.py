@@ -316,13 +316,14 @@ class Trainer:
         return row
 
     def _train_epoch(self) -> tuple[float, list[float]]:
-        """One pass over the training windows: mean loss per token, and the gradient's norm at each step."""
+        """One pass over the windows: loss per token, gradient norm of each step."""
         self.model.train()
         total, norms = 0.0, []
-        for inputs, targets in self.train.batches(self.batch_size, shuffle=True, generator=self.generator,
-                                                  device=self.device):    # (steps, batch) each
-            logits, _ = self.model(inputs)                                # (steps, batch, tokens)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())   # (), nats
+        batches = self.train.batches(self.batch_size, shuffle=True,
+                                     generator=self.generator, device=self.device)
+        for inputs, targets in batches:                          # (steps, batch) each
+            logits, _ = self.model(inputs)                       # (steps, batch, tokens)
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten())
             self.optimizer.zero_grad()
             loss.backward()
             norms.append(clip_gradients(self.model.parameters(), self.clip or math.inf))

@@ -42,17 +42,19 @@ class LSTM(_Concise):
 
     Args:
         num_inputs, num_hiddens: d and h.
-        forget_bias: first value of the forget gate's bias, the sum of torch's two; ``None`` keeps
-            PyTorch's own uniform draw.
+        forget_bias: first value of the forget gate's bias, the sum of torch's two;
+            ``None`` keeps PyTorch's own uniform draw.
         dtype, device: of the parameters, as in torch.
     """
 
-    names, kind, state_names, torch_class = LSTM_PARAMETERS, "lstm", ("H", "C"), nn.LSTM
+    names, kind, torch_class = LSTM_PARAMETERS, "lstm", nn.LSTM
+    state_names = ("H", "C")
 
-    def __init__(self, num_inputs, num_hiddens, *, forget_bias=None, dtype=None, device=None):
+    def __init__(self, num_inputs, num_hiddens, *, forget_bias=None,
+                 dtype=None, device=None):
         super().__init__(num_inputs, num_hiddens, dtype=dtype, device=device)
         if forget_bias is not None:
-            forget = slice(num_hiddens, 2 * num_hiddens)                # torch's order: i, f, c, o
+            forget = slice(num_hiddens, 2 * num_hiddens)         # torch's order: i, f, c, o
             with torch.no_grad():
                 self.rnn.bias_ih_l0[forget] = forget_bias
                 self.rnn.bias_hh_l0[forget] = 0

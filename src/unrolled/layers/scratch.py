@@ -54,34 +54,35 @@ class LSTMScratch(_Scratch):
     Args:
         num_inputs: d, the width of an input, or the number of tokens.
         num_hiddens: h, the number of memory cells.
-        sigma: standard deviation of the Gaussian weights; the biases are 0.
         forget_bias: first value of every entry of ``b_f`` (Gers et al. 2000; Jozefowicz et al. 2015).
+        sigma: standard deviation of the Gaussian weights; the other biases are 0.
         dtype, device: of the parameters, as in torch.
     """
 
     names, kind, state_names = LSTM_PARAMETERS, "lstm", ("H", "C")
 
-    def __init__(self, num_inputs, num_hiddens, *, sigma=0.01, forget_bias=0.0, dtype=None, device=None):
+    def __init__(self, num_inputs, num_hiddens, *, forget_bias=0.0, sigma=0.01,
+                 dtype=None, device=None):
         super().__init__(num_inputs, num_hiddens, sigma=sigma, dtype=dtype, device=device)
         nn.init.constant_(self.b_f, forget_bias)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None):
-        inputs, (H, C) = self.check(inputs, state)                      # H, C (batch, hidden)
-        # Side by side, the weights of the three gates and the input node need one product, not four.
-        W_x = self.side_by_side("W_xi", "W_xf", "W_xo", "W_xc")         # (inputs, 4 hidden)
-        W_h = self.side_by_side("W_hi", "W_hf", "W_ho", "W_hc")         # (hidden, 4 hidden)
-        b = self.side_by_side("b_i", "b_f", "b_o", "b_c")               # (4 hidden,)
-        # No input waits for a state, so their product leaves the loop; a token picks its row of W_x.
-        from_inputs = times(inputs, W_x) + b                            # (steps, batch, 4 hidden)
+        inputs, (H, C) = self.check(inputs, state)               # H, C (batch, hidden)
+        # Side by side, the four weights need one product, not four.
+        W_x = self.side_by_side("W_xi", "W_xf", "W_xo", "W_xc")  # (inputs, 4 hidden)
+        W_h = self.side_by_side("W_hi", "W_hf", "W_ho", "W_hc")  # (hidden, 4 hidden)
+        b = self.side_by_side("b_i", "b_f", "b_o", "b_c")        # (4 hidden,)
+        # No input waits for a state: their product leaves the loop.
+        from_inputs = times(inputs, W_x) + b                     # (steps, batch, 4 hidden)
         outputs = []
-        for from_input in from_inputs.unbind():                         # (batch, 4 hidden)
-            i, f, o, c = (from_input + H @ W_h).chunk(4, dim=1)         # (batch, hidden) each, unsquashed
-            I, F, O = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o)   # (batch, hidden) each
-            C_tilde = torch.tanh(c)                                     # (batch, hidden)
-            C = F * C + I * C_tilde                                     # (batch, hidden)
-            H = O * torch.tanh(C)                                       # (batch, hidden)
+        for from_input in from_inputs.unbind():                  # (batch, 4 hidden)
+            i, f, o, c = (from_input + H @ W_h).chunk(4, dim=1)  # (batch, hidden) each
+            I, F, O = torch.sigmoid(i), torch.sigmoid(f), torch.sigmoid(o)
+            C_tilde = torch.tanh(c)                              # (batch, hidden)
+            C = F * C + I * C_tilde                              # (batch, hidden)
+            H = O * torch.tanh(C)                                # (batch, hidden)
             outputs.append(H)
-        return torch.stack(outputs), (H, C)                             # (steps, batch, hidden)
+        return torch.stack(outputs), (H, C)                      # (steps, batch, hidden)
 
 
 class GRUScratch(_Scratch):

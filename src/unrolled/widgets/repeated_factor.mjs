@@ -46,7 +46,7 @@ function slider(label, min, max, step, value, onInput) {
   name.style.minWidth = "8.5em";
   const input = document.createElement("input");
   Object.assign(input, { type: "range", min, max, step, value });
-  input.style.cssText = "flex:1 1 10em;min-width:8em;accent-color:var(--lstm-c,#7a5b00)";
+  input.style.cssText = "flex:1 1 10em;min-width:8em;accent-color:var(--lstm-c,#8f6703)";
   input.addEventListener("input", () => onInput(Number(input.value)));
   row.append(name, input);
   return { row, show(number, text) { input.value = number; name.textContent = `${label}: ${text}`; } };
@@ -75,8 +75,8 @@ function render({ model, el }) {
   for (const k of [0, 25, 50, 75, 100]) {
     picture.append(svg("text", { x: x(k), y: HEIGHT - 8, "text-anchor": k === 100 ? "end" : "middle", "font-size": 13, fill: "currentColor" }, k ? String(k) : "step 0"));
   }
-  const curve = svg("polyline", { fill: "none", stroke: "var(--lstm-c,#7a5b00)", "stroke-width": 3, "stroke-linejoin": "round" });
-  const end = svg("circle", { r: 5, fill: "var(--lstm-c,#7a5b00)" });
+  const curve = svg("polyline", { fill: "none", stroke: "var(--lstm-c,#8f6703)", "stroke-width": 3, "stroke-linejoin": "round" });
+  const end = svg("circle", { r: 5, fill: "var(--lstm-c,#8f6703)" });
   picture.append(curve, end);
 
   const said = document.createElement("p");
