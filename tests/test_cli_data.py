@@ -3,6 +3,8 @@ import hashlib
 import re
 import subprocess
 import sys
+import threading
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 
@@ -17,6 +19,7 @@ def cache(monkeypatch, tmp_path):
     """An empty cache, no network, and a small text whose checksum is the novel's."""
     monkeypatch.delenv("UNROLLED_DATA", raising=False)
     monkeypatch.setenv("UNROLLED_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("no_proxy", "*")
     monkeypatch.setattr(corpus, "SOURCES", ())
     monkeypatch.setattr(corpus, "SHA256", hashlib.sha256(NOVEL.encode()).hexdigest())
     return tmp_path / "cache"
@@ -71,18 +74,40 @@ def test_fetch_takes_the_copy_that_is_there(run, cache):
     assert run("fetch") == (0, f"{load_corpus().notice}\n", "")
 
 
+@pytest.mark.filterwarnings("always::UserWarning")
 def test_fetch_says_so_where_the_story_stands_in(run):
     status, out, err = run("fetch")
     assert status == 0 and out == f"{load_corpus('embedded').notice}\n"
     assert err.startswith("unrolled: The Time Machine cannot be had, so the embedded story stands in for it")
 
 
-def test_fetch_asks_again_whatever_happened_before(run, cache, monkeypatch, tmp_path):
+@pytest.fixture
+def source():
+    """The address of a server on this machine that sends the novel."""
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(NOVEL.encode())))
+            self.end_headers()
+            self.wfile.write(NOVEL.encode())
+
+        def log_message(self, *args):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}/"
+        server.shutdown()
+        thread.join()
+
+
+@pytest.mark.filterwarnings("always::UserWarning")
+def test_fetch_asks_again_whatever_happened_before(run, cache, monkeypatch, source):
     """A failure holds for an hour for everybody else."""
     run("fetch")
     assert (cache / corpus.UNREACHABLE).exists()
-    (tmp_path / "source.txt").write_bytes(NOVEL.encode())
-    monkeypatch.setattr(corpus, "SOURCES", (((tmp_path / "source.txt").as_uri(), corpus.FILE),))
+    monkeypatch.setattr(corpus, "SOURCES", ((source, corpus.FILE),))
     with pytest.warns(UserWarning, match="stands in"):
         assert load_corpus().stand_in
     status, out, err = run("fetch")

@@ -9,6 +9,8 @@ from jupyter_cache import get_cache
 from jupyter_cache.cache.main import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
 
+from unrolled.site import freshness
+
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 FILES = [ROOT / f"{entry}.md" for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
@@ -17,9 +19,11 @@ PAGES = [file for file in FILES if "{code-cell}" in file.read_text(encoding="utf
 
 @pytest.fixture(scope="module")
 def cache():
-    """The execution cache of the build, emptied: it cannot see changes in src/."""
-    cache = get_cache(ROOT / "_build" / ".jupyter_cache")
+    """The execution cache of the build, emptied and said to be of today."""
+    folder = ROOT / "_build" / ".jupyter_cache"
+    cache = get_cache(folder)
     cache.clear_cache()
+    freshness.mark(folder, ROOT)
     return cache
 
 

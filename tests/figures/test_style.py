@@ -1,5 +1,5 @@
 """A picture takes its page's colours and font, shares the page in peace, and is never without words."""
-import math
+import io
 import re
 import xml.etree.ElementTree as ET
 
@@ -61,7 +61,7 @@ def test_text_stays_text_in_the_pages_font():
     texts = {"".join(node.itertext()): node.get("style") for node in ET.fromstring(svg).iter(SVG + "text")}
     assert {"x < y", "two words"} <= set(texts)
     assert all("font-family: inherit" in style and "DejaVu" not in style for style in texts.values())
-    assert "font-size: 12px" in texts["x < y"]
+    assert "font-size: 12px" in texts["two words"]
     assert own_font('style="font: 700 9.5px \'A B\', sans; fill: red"') == 'style="font-size: 9.5px; font-family: inherit; fill: red"'
     assert own_font('style="font-size: 9px; font-family: A"') == 'style="font-size: 9px; font-family: inherit"'
 
@@ -104,16 +104,15 @@ def test_a_notebook_gets_html_png_and_words():
 
 def test_the_png_is_on_white_whatever_the_page():
     png = Picture(a_figure(), "words").png
-    import io
     pixels = mpl.image.imread(io.BytesIO(png))
     assert pixels[0, 0].tolist() == [1, 1, 1, 1]
 
 
-def test_show_closes_the_figure(capsys):
+def test_show_closes_the_figure():
     fig = a_figure()
     with capture_output() as said:
         show(fig, "what it shows")
-    assert said.stdout.strip() == "what it shows" or said.outputs[0].data["text/plain"] == "what it shows"
+    assert said.stdout.strip() == "what it shows"                  # outside a notebook, its words
     assert plt.get_fignums() == []
     with pytest.raises(ValueError, match="needs alt text"):
         show(a_figure(), "")
@@ -135,8 +134,9 @@ def test_log_axes_have_plain_ticks_and_others_their_own():
     linear.plot([2, 4])
     before = linear.yaxis.get_major_formatter()
     svg = Picture(fig, "words").svg
-    assert "10⁻⁵" in svg and "$" not in svg and linear.yaxis.get_major_formatter() is before
-    assert math.isnan(math.nan) and log.yaxis.get_major_formatter()(1e4) == "10⁴"
+    ticks = [power_of_ten(tick) for tick in log.get_yticks() if 1e-6 <= tick <= 1e4]
+    assert len(ticks) > 1 and "10⁻⁶" in ticks and all(f">{tick}<" in svg for tick in ticks) and "$" not in svg
+    assert linear.yaxis.get_major_formatter() is before
 
 
 def test_the_style_is_set_and_figures_wait_to_be_shown():

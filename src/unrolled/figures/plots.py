@@ -1,4 +1,5 @@
 """The book's plots: how training went, what gradients do through time, what gates do along a text."""
+import math
 import time
 from collections.abc import Mapping, Sequence
 
@@ -41,7 +42,8 @@ def label_ends(ax, lines: Sequence) -> None:
     """Write each line's label beside its last point, in its colour, moved apart where two would meet."""
     ax.get_xlim(), ax.get_ylim()                                   # settles the limits
     to_axes = ax.transData + ax.transAxes.inverted()
-    ends = [to_axes.transform((line.get_xdata()[-1], line.get_ydata()[-1]))[1] for line in lines]
+    last = [[y for y in line.get_ydata(orig=False) if math.isfinite(y)][-1] for line in lines]     # before a gap
+    ends = [to_axes.transform((line.get_xdata()[-1], y))[1] for line, y in zip(lines, last)]
     gap = 1.3 * plt.rcParams["font.size"] / 72 / (ax.get_position().height * ax.figure.get_figheight())
     places = {}
     for k in sorted(range(len(lines)), key=ends.__getitem__):
@@ -173,9 +175,8 @@ def plot_gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
     """
     if not norms:
         raise ValueError("there are no norms to draw: give a mapping of labels to tensors")
-    fig, ax = plt.subplots()
-    lines = []
-    for (label, values), look in zip(norms.items(), looks(list(norms))):
+    relative = []
+    for label, values in norms.items():
         values = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
         if values.ndim not in (1, 2):
             raise ValueError(f"the norms of {label!r} are (steps,) or (seeds, steps), got shape {tuple(values.shape)}")
@@ -184,6 +185,10 @@ def plot_gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
             raise ValueError(f"the norms of {label!r} begin with the last step, which must be above 0")
         logs = (values / values[:, :1]).log10()                    # (seeds, steps)
         logs[logs.isinf()] = torch.nan
+        relative.append(logs)
+    fig, ax = plt.subplots()
+    lines = []
+    for logs, look in zip(relative, looks(list(norms))):
         steps = range(logs.shape[1])
         lines += ax.plot(steps, 10 ** logs.mean(0), **look)
         if len(logs) > 1:

@@ -35,8 +35,8 @@ def use_style() -> None:
 
 def power_of_ten(value: float, position: int | None = None) -> str:
     """A tick of a log axis as plain text, ``10⁻⁵``: it stays readable where a small exponent would not."""
-    exponent = math.log10(value) if value > 0 else math.nan
-    if abs(exponent - round(exponent, 0)) > 1e-9:
+    exponent = math.log10(value) if value > 0 else 0.5
+    if abs(exponent - round(exponent)) > 1e-9:
         return ""
     exponent = round(exponent)
     return f"{10 ** exponent:g}" if -2 < exponent < 3 else "10" + str(exponent).translate(RAISED)

@@ -1,9 +1,10 @@
 """The book's Sphinx extension: what turns pages into this site."""
-from unrolled.site import inline_svg, mend, text_notice
+from unrolled.site import freshness, inline_svg, mend, text_notice
 
 
 def setup(app):
-    """Called by Sphinx: one room each for drawings, the word about the text, and the theme's mending."""
+    """Called by Sphinx: one room each for what keeps, for drawings, the word about the text, the theme's mending."""
+    freshness.setup(app)
     inline_svg.setup(app)
     text_notice.setup(app)
     mend.setup(app)

@@ -3,13 +3,19 @@ import html
 import warnings
 
 from unrolled.text import load_corpus
+from unrolled.text.corpus import Corpus
+
+
+def text_in_use() -> Corpus:
+    """The text that the pages train on here, without a word about it and without asking the network."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")        # the page says it in words
+        return load_corpus(download=False)
 
 
 def notice() -> tuple[str, bool]:
     """The sentence about the text, and whether it is a stand-in."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")        # the page says it in words
-        corpus = load_corpus(download=False)
+    corpus = text_in_use()
     return corpus.notice, corpus.stand_in
 
 
