@@ -193,6 +193,17 @@ def test_a_live_curve_draws_when_it_has_rested(shell):
     curve.finish()
 
 
+def test_a_live_curve_that_could_not_draw_begins_anew(shell):
+    curve = LiveCurve("bits")
+    with pytest.raises(ValueError, match="there is no bits per character to draw"):
+        curve(a_history(2.0, validation=False))
+    with pytest.raises(ValueError, match="there is no bits per character to draw"):
+        curve.finish()
+    curve(a_history(2.0))
+    assert len(displayed(shell)) == 1 and curve.finish in shell.events.callbacks["post_run_cell"]
+    curve.finish()
+
+
 def test_a_live_curve_is_silent_outside_a_notebook(capsys):
     curve = LiveCurve()
     curve(a_history(2.0))

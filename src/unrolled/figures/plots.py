@@ -158,9 +158,11 @@ class LiveCurve:
     def finish(self, *_) -> None:
         """Draw the last epoch and rest; a later ``fit`` begins a new curve."""
         self.shell.events.unregister("post_run_cell", self.finish)
-        self.draw()
-        self.history = self.handle = None
-        self.rest_until = 0.0
+        try:
+            self.draw()
+        finally:
+            self.history = self.handle = None
+            self.rest_until = 0.0
 
 
 def plot_gradient_norms(norms: Mapping[str, Tensor]) -> Figure:

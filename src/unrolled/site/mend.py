@@ -19,7 +19,7 @@ RULES = [
     # A bare redirect makes the browser ask for a favicon that is not there, and tells a screen reader nothing.
     (r'^\s*<meta http-equiv="Refresh" content="0; url=([^"]+)" />\s*$',
      '<!DOCTYPE html>\n<html lang="en"><head><meta charset="utf-8"><title>Unrolled</title>'
-     '<link rel="icon" href="_static/favicon.svg"><meta http-equiv="refresh" content="0; url=\\1"></head>'
+     '<link rel="icon" href="data:,"><meta http-equiv="refresh" content="0; url=\\1"></head>'
      '<body><main><h1>Unrolled</h1><p><a href="\\1">The book begins here.</a></p></main></body></html>\n'),
 ]
 
