@@ -46,14 +46,17 @@ def bits(loss: float) -> float:
 
 @torch.no_grad()
 def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float:
-    """Scale all gradients so that their common norm is at most ``max_norm`` (Pascanu et al. 2013, alg. 1).
+    """Scale all gradients so that their common norm is at most ``max_norm``.
+
+    Source: Pascanu et al. 2013, algorithm 1.
 
     Returns:
-        The norm before clipping, 0 where there is no gradient. A norm that is not finite is returned and
-        nothing is scaled.
+        The norm before clipping, 0 where there is no gradient. A norm that is not
+        finite is returned and nothing is scaled.
     """
     gradients = [p.grad for p in parameters if p.grad is not None]
-    norm = torch.stack([g.norm() for g in gradients]).norm().item() if gradients else 0.0
+    norms = torch.stack([g.norm() for g in gradients]) if gradients else torch.zeros(1)
+    norm = norms.norm().item()
     if max_norm < norm < math.inf:
         for g in gradients:
             g *= max_norm / norm
