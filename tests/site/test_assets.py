@@ -11,7 +11,7 @@ from unrolled.site import assets
 
 posix = pytest.mark.skipif(sys.platform == "win32", reason="a script needs an extension there to be a program")
 MANAGER = "@jupyter-widgets/html-manager/dist"
-EXPECTED = {*assets.FILES, "anywidget.js", "widgets-config.js", f"{MANAGER}/icon.woff2", "mathjax/input/tex/extensions/color.js",
+EXPECTED = {*assets.FILES, "anywidget.js", "widget_host.js", "widgets-config.js", f"{MANAGER}/icon.woff2", "mathjax/input/tex/extensions/color.js",
             "mathjax/output/chtml/fonts/woff-v2/MathJax_Main.woff"}
 
 

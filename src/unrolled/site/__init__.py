@@ -1,11 +1,13 @@
 """The book's Sphinx extension: what turns pages into this site."""
-from unrolled.site import freshness, inline_svg, mend, text_notice
+from unrolled.site import freshness, inline_svg, mend, still_picture, text_notice
 
 
 def setup(app):
-    """Called by Sphinx: one room each for what keeps, for drawings, the word about the text, the theme's mending."""
+    """Called by Sphinx: one room each for what keeps, drawings, widgets without scripts,
+    the word about the text, the theme's mending."""
     freshness.setup(app)
     inline_svg.setup(app)
+    still_picture.setup(app)
     text_notice.setup(app)
     mend.setup(app)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

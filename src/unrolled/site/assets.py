@@ -3,7 +3,8 @@
     python -m unrolled.site.assets        (part of `make book`)
 
 MathJax, the widget manager and its loader come from npm by package-lock.json; anywidget's loader comes
-with the Python package. Nothing is fetched by a reader's browser.
+with the Python package; the host of the book's own widgets lies beside this file. Nothing is fetched by a
+reader's browser.
 """
 import hashlib
 import shutil
@@ -73,6 +74,7 @@ def assemble(root: Path) -> Path:
         shutil.copytree(modules / source, partial / target)
     loader = resources.files("anywidget").joinpath("nbextension/index.js")
     (partial / "anywidget.js").write_bytes(loader.read_bytes())
+    shutil.copyfile(Path(__file__).with_name("widget_host.js"), partial / "widget_host.js")
     (partial / "widgets-config.js").write_text(CONFIG, encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)

@@ -1,12 +1,15 @@
 """One number, many steps: what multiplying by the same weight does."""
 import math
-from pathlib import Path
 
-import anywidget
+import matplotlib.pyplot as plt
 import traitlets
 
+from unrolled.figures.palette import COLORS
+from unrolled.figures.style import Picture
+from unrolled.widgets.base import Widget, module
 
-class RepeatedFactor(anywidget.AnyWidget):
+
+class RepeatedFactor(Widget):
     """Two sliders, and what is left of the number 1 after so many multiplications.
 
     Args:
@@ -16,7 +19,7 @@ class RepeatedFactor(anywidget.AnyWidget):
     Both are synchronised with the page. Raises ValueError on values outside.
     """
 
-    _esm = Path(__file__).with_suffix(".mjs")
+    _esm = module("repeated_factor.mjs")
     weight = traitlets.Float(0.9).tag(sync=True)
     steps = traitlets.Int(50).tag(sync=True)
 
@@ -34,3 +37,15 @@ class RepeatedFactor(anywidget.AnyWidget):
         if not 1 <= proposal.value <= 100:
             raise ValueError(f"the steps lie between 1 and 100, got {proposal.value!r}")
         return proposal.value
+
+    def describe(self) -> str:
+        return (f"A 1, multiplied by {self.weight:g} at each of {self.steps} steps, becomes "
+                f"{self.weight ** self.steps:.3g}.")
+
+    def picture(self) -> Picture:
+        fig, ax = plt.subplots(figsize=(4.8, 2.4))
+        ax.semilogy([self.weight ** k for k in range(self.steps + 1)], color=COLORS["C"])
+        ax.set(xlabel="step", xlim=(0, 100), ylim=(1e-6, 1e6))
+        picture = Picture(fig, self.describe())
+        plt.close(fig)
+        return picture
