@@ -3,6 +3,7 @@ SHELL := /bin/bash
 .ONESHELL:
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
+.NOTPARALLEL:                                  # `make -j test` must not look at pages while they are built
 
 # The first of these that is there; prepare.py says so in words if it is too old.
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
@@ -36,7 +37,7 @@ assets: environment
 	$(BIN)/python -m unrolled.cli data fetch
 
 book: assets  ## execute every notebook, build the site into _build/html (10 minutes the first time, seconds when nothing changed)
-	@$(BIN)/jupyter-book build -n --keep-going .
+	@$(BIN)/jupyter-book build -W -n --keep-going .
 	echo
 	echo "The book is in _build/html. Open _build/html/index.html, or read it with: make serve"
 
