@@ -1,5 +1,6 @@
 """The built book as a reader meets it: in Chromium, from file:// and http, with the network cut."""
 import functools
+import gzip
 import http.server
 import os
 import re
@@ -120,3 +121,58 @@ def test_internal_links_and_anchors_lead_somewhere():
 def test_every_page_says_which_text_it_used():
     for name in PAGES:
         assert re.search(r'class="text-notice">Text: .*characters after cleaning', (SITE / name).read_text(encoding="utf-8")), name
+
+
+def test_every_widget_moves_in_the_page_that_shows_it(browser, watch):
+    """Each first slider to its end, by keyboard, changes what the widget says; text is never read as markup."""
+    context = browser.new_context(viewport={"width": 1280, "height": 900}, offline=True, reduced_motion="reduce")
+    seen, trouble = set(), {}
+    for name in PAGES:
+        watched = watch(context)
+        page = watched.goto((SITE / name).as_uri())
+        for root in page.locator(".unrolled[role=group]").all():
+            seen.add(root.get_attribute("aria-label"))
+            before = root.inner_text()
+            slider = root.locator("input[type=range]").first
+            slider.focus()
+            page.keyboard.press("Home")
+            at_home = root.inner_text()
+            page.keyboard.press("End")
+            assert len({before, at_home, root.inner_text()}) > 1, f"{name}: {root.get_attribute('aria-label')} does not move"
+        if watched.trouble:
+            trouble[name] = watched.trouble
+        page.close()
+    context.close()
+    assert not trouble and len(seen) >= 7
+
+
+def test_a_page_without_scripts_shows_each_widgets_picture(browser):
+    context = browser.new_context(java_script_enabled=False)
+    for name in PAGES:
+        page = context.new_page()
+        page.goto((SITE / name).as_uri())
+        views = page.locator("script[type='application/vnd.jupyter.widget-view+json']").count()
+        stills = page.locator("noscript img").all()
+        assert len(stills) == views, name
+        for still in stills:
+            still.scroll_into_view_if_needed()
+            assert still.is_visible() and len(still.get_attribute("alt")) > 20
+        page.close()
+    context.close()
+
+
+def test_no_page_is_heavy(browser, server):
+    """Everything that a first visit loads, gzipped as a server would send it, shared files included."""
+    packed = ("text/", "javascript", "json", "svg")
+    heavy = {}
+    for name in PAGES:
+        context = browser.new_context()
+        page = context.new_page()
+        sizes = {}
+        page.on("response", lambda r: sizes.update({r.url: len(
+            gzip.compress(r.body()) if any(kind in r.headers.get("content-type", "") for kind in packed) else r.body())}))
+        page.goto(f"{server}/{name}", wait_until="networkidle")
+        if (total := sum(sizes.values())) > 1_600_000:
+            heavy[name] = total, sorted(sizes.items(), key=lambda item: -item[1])[:5]
+        context.close()
+    assert not heavy

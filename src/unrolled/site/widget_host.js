@@ -38,22 +38,26 @@
     send() {}
   }
 
-  async function show(place, model) {
-    const module = URL.createObjectURL(new Blob([model.get("_esm")], { type: "text/javascript" }));
-    const name = model.get("_anywidget_id");
-    if (model.get("_css") && ![...document.head.querySelectorAll("style[data-widget]")].some((style) => style.dataset.widget === name)) {
+  // The module and the style of a model, once, however many views it has.
+  async function bring(model) {
+    if (model.get("_css")) {
       const style = document.createElement("style");
-      style.dataset.widget = name;
       style.textContent = model.get("_css");
       document.head.append(style);
     }
+    const address = URL.createObjectURL(new Blob([model.get("_esm")], { type: "text/javascript" }));
+    let widget = (await import(address)).default;
+    URL.revokeObjectURL(address);
+    if (typeof widget === "function") widget = await widget();
+    await widget.initialize?.({ model });
+    return widget;
+  }
+
+  async function show(place, model) {
     const el = document.createElement("div");
     el.className = "widget-host";
     place.after(el);
-    let widget = (await import(module)).default;
-    URL.revokeObjectURL(module);
-    if (typeof widget === "function") widget = await widget();
-    await widget.initialize?.({ model });
+    const widget = await (model.widget ??= bring(model));
     await widget.render?.({ model, el });
     el.dataset.ready = "";
   }

@@ -29,12 +29,13 @@ def show(browser, watch, tmp_path):
     """
     opened = []
 
-    def show(widget, theme="light", width=1280, reduced_motion=False):
-        data = embed_data(views=[widget], drop_defaults=False)
-        state, views = (json.dumps(part).replace("</", "<\\/") for part in (data["manager_state"], data["view_specs"][0]))
-        view = f'<div class="cell_output"><script type="application/vnd.jupyter.widget-view+json">{views}</script></div>'
+    def show(widget, theme="light", width=1280, reduced_motion=False, views=1, host=HOST):
+        data = embed_data(views=[widget] * views, drop_defaults=False)
+        state, *specs = (json.dumps(part).replace("</", "<\\/") for part in (data["manager_state"], *data["view_specs"]))
+        view = "".join(f'<div class="cell_output"><script type="application/vnd.jupyter.widget-view+json">{spec}</script></div>'
+                       for spec in specs)
         path = tmp_path / f"{len(opened)}.html"
-        path.write_text(PAGE.format(theme=theme, css=css(), views=view, state=state, host=HOST.as_uri()), encoding="utf-8")
+        path.write_text(PAGE.format(theme=theme, css=css(), views=view, state=state, host=host.as_uri()), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, offline=True,
                                       reduced_motion="reduce" if reduced_motion else "no-preference")
         watched = watch(context)
