@@ -6,6 +6,8 @@
 // twenty times as much as everything else.
 (function () {
   "use strict";
+  if (document.documentElement.dataset.widgets) return;     // two parts of a page asked for the same host
+  document.documentElement.dataset.widgets = "hosted";
   const folder = new URL(".", document.currentScript.src).href;
   const MANAGER = ["require.js", "widgets-config.js", "embed-amd.js"];
   const json = (type) => [...document.querySelectorAll(`script[type="application/vnd.jupyter.${type}+json"]`)]

@@ -1,0 +1,80 @@
+"""The directive ``{practice}``: an exercise in the page, made from its specification.
+
+    ```{practice} gates
+    ```
+
+Statement, code to begin from, a question that is answered in the page, three hints and the solution in folds.
+"""
+import html
+import json
+
+from docutils import nodes
+from docutils.statemachine import StringList
+from sphinx.util.docutils import SphinxDirective
+
+from unrolled.exercises import get
+from unrolled.exercises.specification import Exercise
+from unrolled.widgets.question import Question
+
+HOST = "offline/widget_host.js"
+
+
+def fold(title: str, text: str) -> str:
+    return f"::::{{dropdown}} {title}\n{text.strip()}\n::::\n"
+
+
+def source(exercise: Exercise) -> tuple[str, str]:
+    """The exercise as MyST: what stands above its question, and what stands below it."""
+    code = f"```python\n{{}}\n```\n".format
+    above = f"{exercise.statement.strip()}\n\n{code(exercise.start.strip())}"
+    below = "\n".join([*(fold(f"Hint {k} of {len(exercise.hints)}", hint) for k, hint in enumerate(exercise.hints, 1)),
+                       fold("Solution", f"{code(exercise.solution.strip())}\n{exercise.explanation}")])
+    return above, below
+
+
+def embedded(widget, key: str) -> str:
+    """A widget as the host of the pages finds it: its place, its state, and its words where no script runs."""
+    state = {name: value for name, value in widget.get_state().items() if name != "layout"}
+    model = {"model_name": "AnyModel", "model_module": "anywidget", "model_module_version": state["_model_module_version"],
+             "state": state}
+    record = {"version_major": 2, "version_minor": 0, "state": {key: model}}
+    view = {"version_major": 2, "version_minor": 0, "model_id": key}
+    safe = [json.dumps(part).replace("</", "<\\/") for part in (view, record)]
+    return (f'<script type="application/vnd.jupyter.widget-view+json">{safe[0]}</script>'
+            f'<noscript><pre>{html.escape(widget.describe())}</pre></noscript>'
+            f'<script type="application/vnd.jupyter.widget-state+json">{safe[1]}</script>')
+
+
+class Practice(SphinxDirective):
+    required_arguments = 1
+
+    def run(self) -> list[nodes.Node]:
+        try:
+            exercise = get(self.arguments[0])
+        except ValueError as error:
+            raise self.error(str(error)) from None
+        box = nodes.container(classes=["practice"], ids=[f"exercise-{exercise.name}"])
+        title = nodes.paragraph("", f"Practise: {exercise.title}", classes=["practice-title"])
+        above, below = source(exercise)
+        box += title
+        self.parse(above, box)
+        question = Question(exercise.question, exercise.name, exercise.title)
+        box += nodes.raw("", embedded(question, f"question-{exercise.name}"), format="html")
+        question.close()
+        self.parse(below, box)
+        self.env.metadata[self.env.docname]["practice"] = True
+        return [box]
+
+    def parse(self, text: str, node: nodes.Element) -> None:
+        self.state.nested_parse(StringList(text.splitlines(), source=f"<exercise {self.arguments[0]}>"), self.content_offset, node)
+
+
+def add_host(app, pagename, templatename, context, doctree) -> None:
+    """A page with exercises loads the host of the widgets, also where it has no other widget."""
+    if "practice" in app.env.metadata.get(pagename, {}):
+        app.add_js_file(HOST)
+
+
+def setup(app) -> None:
+    app.add_directive("practice", Practice)
+    app.connect("html-page-context", add_host)
