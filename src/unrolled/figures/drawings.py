@@ -113,6 +113,26 @@ def files() -> dict[str, str]:
                "book/_static/css/palette.css": css()})
 
 
+class Drawing:
+    """A drawing of the book in a notebook: Drawing("cell-gates").
+
+    Raises:
+        ValueError: there is no drawing of this name; the sentence lists those there are.
+    """
+
+    def __init__(self, name: str):
+        there = {Path(path).stem: svg for path, svg in files().items() if path.startswith("book/figures/")}
+        if name not in there:
+            raise ValueError(f"there is no drawing {name!r}; there are {', '.join(there)}")
+        self.name, self.svg = name, there[name]
+
+    def __repr__(self) -> str:
+        return f"Drawing({self.name!r})"
+
+    def _repr_svg_(self) -> str:
+        return self.svg
+
+
 def write(root: Path) -> None:
     """Write every file under ``root``, each whole or not at all."""
     for name, text in files().items():

@@ -13,23 +13,18 @@ from docutils.statemachine import StringList
 from sphinx.util.docutils import SphinxDirective
 
 from unrolled.exercises import get
-from unrolled.exercises.specification import Exercise
 from unrolled.widgets.question import Question
 
 HOST = "offline/widget_host.js"
 
 
-def fold(title: str, text: str) -> str:
-    return f"::::{{dropdown}} {title}\n{text.strip()}\n::::\n"
+def code(text: str) -> str:
+    return f"```python\n{text.strip()}\n```"
 
 
-def source(exercise: Exercise) -> tuple[str, str]:
-    """The exercise as MyST: what stands above its question, and what stands below it."""
-    code = f"```python\n{{}}\n```\n".format
-    above = f"{exercise.statement.strip()}\n\n{code(exercise.start.strip())}"
-    below = "\n".join([*(fold(f"Hint {k} of {len(exercise.hints)}", hint) for k, hint in enumerate(exercise.hints, 1)),
-                       fold("Solution", f"{code(exercise.solution.strip())}\n{exercise.explanation}")])
-    return above, below
+def fold(title: str, *texts: str) -> str:
+    inside = "\n\n".join(text.strip() for text in texts)
+    return f"::::{{dropdown}} {title}\n{inside}\n::::"
 
 
 def embedded(widget, key: str) -> str:
@@ -39,7 +34,7 @@ def embedded(widget, key: str) -> str:
              "state": state}
     record = {"version_major": 2, "version_minor": 0, "state": {key: model}}
     view = {"version_major": 2, "version_minor": 0, "model_id": key}
-    safe = [json.dumps(part).replace("</", "<\\/") for part in (view, record)]
+    safe = [json.dumps(part).replace("<", "\\u003c") for part in (view, record)]     # no text may end its element
     return (f'<script type="application/vnd.jupyter.widget-view+json">{safe[0]}</script>'
             f'<noscript><pre>{html.escape(widget.describe())}</pre></noscript>'
             f'<script type="application/vnd.jupyter.widget-state+json">{safe[1]}</script>')
@@ -53,20 +48,23 @@ class Practice(SphinxDirective):
             exercise = get(self.arguments[0])
         except ValueError as error:
             raise self.error(str(error)) from None
-        box = nodes.container(classes=["practice"], ids=[f"exercise-{exercise.name}"])
-        title = nodes.paragraph("", f"Practise: {exercise.title}", classes=["practice-title"])
-        above, below = source(exercise)
-        box += title
-        self.parse(above, box)
+        box = nodes.container(classes=["practice"], ids=[f"exercise-{exercise.name}"], exercise=exercise.name)
+        box += nodes.paragraph("", f"Practise: {exercise.title}", classes=["practice-title"])
+        box += self.parsed("practice-statement", exercise.statement)
+        box += self.parsed("practice-start", code(exercise.start))
         question = Question(exercise.question, exercise.name, exercise.title)
         box += nodes.raw("", embedded(question, f"question-{exercise.name}"), format="html")
         question.close()
-        self.parse(below, box)
+        hints = [fold(f"Hint {k} of {len(exercise.hints)}", hint) for k, hint in enumerate(exercise.hints, 1)]
+        box += self.parsed("practice-folds", "\n\n".join([*hints, fold("Solution", code(exercise.solution), exercise.explanation)]))
         self.env.metadata[self.env.docname]["practice"] = True
         return [box]
 
-    def parse(self, text: str, node: nodes.Element) -> None:
-        self.state.nested_parse(StringList(text.splitlines(), source=f"<exercise {self.arguments[0]}>"), self.content_offset, node)
+    def parsed(self, part: str, text: str) -> nodes.container:
+        """A part of the exercise, from its MyST; the notebooks find the parts by their class."""
+        container = nodes.container(classes=[part])
+        self.state.nested_parse(StringList(text.splitlines(), source=f"<exercise {self.arguments[0]}>"), self.content_offset, container)
+        return container
 
 
 def add_host(app, pagename, templatename, context, doctree) -> None:
