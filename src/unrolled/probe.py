@@ -11,6 +11,7 @@ from unrolled.models import LanguageModel, check_vocabulary, evaluating, single_
 from unrolled.text import Vocabulary
 
 STEP = {"lstm": lstm_step, "gru": gru_step, "rnn": rnn_step}
+GATES = ("I", "F", "O", "R", "Z")       # those of a step's values that lie between 0 and 1
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """Training a language model: one epoch, many epochs, and what is worth keeping of them."""
 import contextlib
 import copy
+import itertools
 import math
 import os
 import statistics
@@ -75,11 +76,37 @@ class Epoch:
     tokens_per_second: float
 
 
+@dataclass(frozen=True)
+class Snapshot:
+    """What a model wrote after an epoch, and where its gates stood; ``Snapshots`` takes them."""
+
+    epoch: int                      # 0 is before the first
+    prefix: str                     # what every sample begins with
+    samples: dict[str, str]         # how it was decoded -> the text, prefix included
+    gates: dict[str, list[int]]     # name -> histogram over [0, 1], in bins of equal width
+
+    def share(self, gate: str, low: float, high: float) -> float:
+        """Which part of a gate's values lies between two edges of the histogram."""
+        counts = self.gates[gate]
+        return sum(counts[round(low * len(counts)):round(high * len(counts))]) / sum(counts)
+
+    def quantile(self, gate: str, q: float) -> float:
+        """The value that a share ``q`` of a gate's values lies below, between a bin's edges by proportion."""
+        if not 0 <= q <= 1:
+            raise ValueError(f"a share of a gate's values lies between 0 and 1, got {q!r}")
+        counts = self.gates[gate]
+        ends = list(itertools.accumulate(counts))
+        wanted = q * ends[-1]
+        k = next(k for k, end in enumerate(ends) if counts[k] and end >= wanted)
+        return (k + 1 - (ends[k] - wanted) / counts[k]) / len(counts)
+
+
 @dataclass(repr=False)
 class History:
-    """The epochs of a training, in order."""
+    """The epochs of a training, in order, and the snapshots that were taken on the way."""
 
     rows: list[Epoch] = field(default_factory=list)
+    snapshots: list[Snapshot] = field(default_factory=list)
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -135,16 +162,19 @@ class History:
 
     def to_dict(self) -> dict:
         """Everything in plain lists and numbers, for JSON."""
-        return {"rows": [asdict(row) for row in self.rows]}
+        return {"rows": [asdict(row) for row in self.rows], "snapshots": [dict(vars(one)) for one in self.snapshots]}
 
     @classmethod
     def from_dict(cls, data: dict) -> "History":
-        """The inverse of ``to_dict``. Raises ValueError where a part is missing or unknown."""
+        """The inverse of ``to_dict``. Raises ValueError where a part is missing or unknown.
+
+        One that was stored before there were snapshots has none.
+        """
         try:
-            return cls([Epoch(**row) for row in data["rows"]])
+            return cls([Epoch(**row) for row in data["rows"]], [Snapshot(**one) for one in data.get("snapshots", ())])
         except (KeyError, TypeError) as error:
-            raise ValueError(f"a stored history has rows of {', '.join(Epoch.__annotations__)}; "
-                             f"this one does not ({error})") from None
+            raise ValueError(f"a stored history has rows of {', '.join(Epoch.__annotations__)} and snapshots of "
+                             f"{', '.join(Snapshot.__annotations__)}; this one does not ({error})") from None
 
 
 def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> float:
@@ -413,7 +443,8 @@ class Trainer:
             self.scheduler = None
         self.total_steps = state["total_steps"]
         self.optimizer.load_state_dict(state["optimizer"])
-        self.history.rows[:] = History.from_dict(state["history"]).rows
+        history = History.from_dict(state["history"])
+        self.history.rows[:], self.history.snapshots[:] = history.rows, history.snapshots
         self.generator.set_state(state["order"])
         torch.set_rng_state(state["rng"])
         if self.device.type == "cuda" and state["cuda"] is not None:

@@ -12,13 +12,12 @@ from torch import Tensor
 
 from unrolled.figures.palette import COLORS
 from unrolled.figures.style import Picture
-from unrolled.probe import Trace
+from unrolled.probe import GATES, Trace
 from unrolled.training import History
 
 LABELS = {"I": "input gate i", "F": "forget gate f", "O": "output gate o", "C_tilde": "input node c\u0303",
           "C": "cell state c", "H": "hidden state h", "R": "reset gate r", "Z": "update gate z",
           "H_tilde": "candidate h\u0303"}
-GATES = ("I", "F", "O", "R", "Z")
 DASH_DOT_DOT = (0, (5, 1.5, 1, 1.5, 1, 1.5))
 STYLES = {"I": "-", "F": "--", "O": "-.", "C_tilde": ":", "C": "-", "H": DASH_DOT_DOT, "R": "--", "Z": "-", "H_tilde": ":"}
 STROKES = ["-", "--", "-.", ":", DASH_DOT_DOT]
