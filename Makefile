@@ -23,7 +23,7 @@ export PYTHONHASHSEED = 0
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help environment assets book test test-package test-pages strict test-site serve clean lock bench reproducible
+.PHONY: help environment assets book test test-package test-pages strict test-site serve clean lock bench bench-costs reproducible
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -71,6 +71,9 @@ lock: environment  ## resolve pyproject.toml into requirements.lock anew
 
 bench: environment  ## the source's code against ours, recorded in book/data (45 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
+
+bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
+	@$(BIN)/python benchmarks/cost_times.py
 
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py

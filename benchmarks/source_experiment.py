@@ -12,23 +12,20 @@ d2l is installed without its dependencies into a folder of the benchmark's own; 
 LSTM needs (torchvision) are answered by empty modules.
 """
 import argparse
-import datetime
 import json
 import math
-import os
 import pathlib
-import platform
 import statistics
 import subprocess
 import sys
 import time
 import types
 
+import record
 import torch
 from torch import nn
 
-ROOT = pathlib.Path(__file__).resolve().parent.parent
-SITE = ROOT / "_build" / "bench"
+SITE = record.ROOT / "_build" / "bench"
 NEEDS = ["d2l==1.0.3", "pandas==2.3.3", "pytz==2025.2", "scipy==1.16.3"]
 STEPS, HIDDEN, BATCH, RATE, CLIP = 32, 32, 1024, 4.0, 1.0
 
@@ -144,7 +141,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seeds", type=int, default=10)
-    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "book" / "data" / "source-experiment.json")
+    parser.add_argument("--out", type=pathlib.Path, default=record.ROOT / "book" / "data" / "source-experiment.json")
     args = parser.parse_args()
 
     d2l = import_d2l()
@@ -191,19 +188,9 @@ def main():
         rows.append({"name": name, "seconds_per_epoch": round(statistics.median(seconds[name]), 4),
                      "speed_up": round(ratio[1], 3), "speed_up_quartiles": [round(ratio[0], 3), round(ratio[2], 3)],
                      "validation_perplexity": final[name]})
-    commit = subprocess.run(["git", "rev-parse", "--short", "HEAD"], cwd=ROOT, capture_output=True, text=True)
-    record = {
-        "what": "the source's experiment: its code and ours, interleaved epoch by epoch; speed-up is the median "
-                "over epochs of the source's scratch time divided by this one's; training and validation included",
-        "command": "make bench", "commit": commit.stdout.strip(), "date": datetime.date.today().isoformat(),
-        "machine": f"{os.cpu_count()} cores, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}",
-        "versions": {"python": platform.python_version(), "torch": torch.__version__, "d2l": "1.0.3"},
-        "epochs": args.epochs, "seeds": args.seeds, "rows": rows,
-    }
-    args.out.parent.mkdir(parents=True, exist_ok=True)
-    partial = args.out.with_suffix(".partial")
-    partial.write_text(json.dumps(record, indent=1) + "\n", encoding="utf-8")
-    os.replace(partial, args.out)
+    record.write(args.out, "the source's experiment: its code and ours, interleaved epoch by epoch; speed-up is the median "
+                 "over epochs of the source's scratch time divided by this one's; training and validation included",
+                 "make bench", rows, versions={"d2l": "1.0.3"}, epochs=args.epochs, seeds=args.seeds)
     print(json.dumps(rows, indent=1))
 
 

@@ -2,10 +2,11 @@
 from unrolled.widgets.cost_calculator import CostCalculator
 from unrolled.widgets.gradient_flow import GradientFlow
 from unrolled.widgets.memory_cell import MemoryCell
+from unrolled.widgets.progress_board import ProgressBoard
 from unrolled.widgets.question import Question
 from unrolled.widgets.repeated_factor import RepeatedFactor
 from unrolled.widgets.state_microscope import StateMicroscope
 from unrolled.widgets.training_replay import TrainingReplay
 from unrolled.widgets.unrolling import Unrolling
 
-__all__ = ["CostCalculator", "GradientFlow", "MemoryCell", "Question", "RepeatedFactor", "StateMicroscope", "TrainingReplay", "Unrolling"]
+__all__ = ["CostCalculator", "GradientFlow", "MemoryCell", "ProgressBoard", "Question", "RepeatedFactor", "StateMicroscope", "TrainingReplay", "Unrolling"]
