@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from unrolled.device import available_devices, choose_device
+from unrolled.device import available_devices, choose_device, one_thread
 
 
 @pytest.fixture
@@ -64,3 +64,15 @@ def test_this_machine():
     device = choose_device()
     assert torch.zeros(2, device=device).sum().item() == 0
     assert choose_device("cpu") == torch.device("cpu")
+
+
+def test_one_thread_for_as_long_as_it_takes():
+    before = torch.get_num_threads()
+    torch.set_num_threads(3)
+    try:
+        with pytest.raises(KeyError), one_thread():
+            assert torch.get_num_threads() == 1
+            raise KeyError
+        assert torch.get_num_threads() == 3
+    finally:
+        torch.set_num_threads(before)

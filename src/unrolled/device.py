@@ -1,4 +1,5 @@
-"""One function chooses the device for everybody."""
+"""Where to compute: one function chooses the device for everybody."""
+import contextlib
 from collections import Counter
 
 import torch
@@ -33,3 +34,18 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     if (device.index or 0) >= how_many[device.type]:
         raise ValueError(f"device {str(device)!r} is not on this machine, which has {', '.join(there)}")
     return device
+
+
+@contextlib.contextmanager
+def one_thread():
+    """Within: torch computes on one thread of the CPU.
+
+    The small steps of a small network gain nothing from more, and where other programs want the cores, each step
+    waits for the slowest thread.
+    """
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

@@ -8,10 +8,10 @@ import torch
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
-from unrolled import layers, models
+from unrolled import layers
 from unrolled.layers import GRU, LSTM, RNN, GRUScratch, LSTMScratch, RNNScratch, Stacked
 from unrolled.layers.parameters import load_weights, named_weights
-from unrolled.models import LanguageModel, evaluating, load, save, single_layers, write_whole
+from unrolled.models import LanguageModel, evaluating, language, load, save, single_layers, write_whole
 from unrolled.text import Vocabulary
 
 ALL = (RNNScratch, GRUScratch, LSTMScratch, RNN, GRU, LSTM)
@@ -271,7 +271,7 @@ def test_every_layer_of_the_package_can_be_saved():
     for name in layers.__all__:
         cls = getattr(layers, name)
         if isinstance(cls, type) and cls is not Stacked:
-            assert models._rebuild(models._describe(cls(4, 5)), torch.float32).num_hiddens == 5
+            assert language._rebuild(language._describe(cls(4, 5)), torch.float32).num_hiddens == 5
 
 
 @pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
