@@ -1,5 +1,6 @@
 """What a learner calls in a notebook: check, hint, solution, and the buttons that call them."""
 import html
+import re
 from dataclasses import dataclass
 from functools import lru_cache
 from importlib import import_module
@@ -82,7 +83,8 @@ def check(name: str, *values) -> Feedback:
         shell = get_ipython()
         known = shell.user_ns if shell else {}
         if missing := [answer for answer in exercise.answers if answer not in known]:
-            return Feedback(False, f"There is no `{missing[0]}` yet: run the cell that defines it, then check again.")
+            return Feedback(False, f"There is no `{missing[0]}` yet: run the cell that defines it, then check again. Outside of a "
+                                   f"notebook hand it over: `check(\"{name}\", {', '.join(exercise.answers)})`.")
         values = tuple(known[answer] for answer in exercise.answers)
     if len(values) != len(exercise.answers):
         raise ValueError(f"the exercise {name!r} asks for {', '.join(exercise.answers)}, got {len(values)} values")
@@ -101,6 +103,16 @@ class Text(str):
 
     def __repr__(self) -> str:
         return str(self)
+
+
+def rendered(markdown: str) -> str:
+    """The little Markdown that hints and feedback are written in, as HTML; whatever else is in it is text."""
+    def inline(text: str) -> str:
+        text = re.sub(r"`([^`\n]+)`", r"<code>\1</code>", html.escape(text))
+        return re.sub(r"\*\*([^*\n]+)\*\*", r"<strong>\1</strong>", text).strip("\n")
+    pieces = re.split(r"```(?:python)?\n(.*?)```", markdown, flags=re.S)
+    return "".join(f"<pre>{html.escape(piece.rstrip())}</pre>" if k % 2 else f'<div style="white-space:pre-wrap">{inline(piece)}</div>'
+                   for k, piece in enumerate(pieces) if piece.strip())
 
 
 def hint(name: str) -> Text:
@@ -134,12 +146,12 @@ def enter(text: str) -> str:
 def show(name: str) -> ipywidgets.Widget:
     """Three buttons: check what the notebook defines, the next hint, the solution (at the second press)."""
     get(name)
-    said = ipywidgets.HTML()
+    said = ipywidgets.HTMLMath()
     check_button, hint_button, solution_button = (ipywidgets.Button(description=text) for text in ("Check", "Hint", "Solution"))
     sure = False
 
     def say(text: str) -> None:
-        said.value = f'<div role="status" style="white-space:pre-wrap;line-height:1.5">{html.escape(text)}</div>'
+        said.value = f'<div role="status" style="line-height:1.5">{rendered(text)}</div>'
 
     def on_solution(_):
         nonlocal sure

@@ -14,16 +14,24 @@ def kind(value) -> str:
     if value is None:
         return "None (does the function end with a `return`?)"
     if isinstance(value, Tensor):
-        return f"a {str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
-    name = type(value).__name__
-    size = f" of {len(value)}" if isinstance(value, (tuple, list, dict)) else ""
-    return f"{'an' if name[0] in 'aeiou' else 'a'} {name}{size}"
+        said = f"{str(value.dtype).removeprefix('torch.')} tensor of shape {tuple(value.shape)}"
+    else:
+        said = type(value).__name__ + (f" of {len(value)}" if isinstance(value, (tuple, list, dict)) else "")
+    return f"{'an' if said[0] in 'aeiouAEIOU' else 'a'} {said}"
 
 
 def place(index: tuple[int, ...], axes: tuple[str, ...]) -> str:
-    """Where: "step 2, example 0, unit 1"."""
-    names = axes if len(axes) == len(index) else tuple(f"axis {k}," for k in range(len(index)))
-    return ", ".join(f"{name} {i}" for name, i in zip(names, index)) or "its one number"
+    """Where: " at step 2, example 0, unit 1"; " at [2, 0, 1]" where the axes have no names; nothing for a single number."""
+    if not index:
+        return ""
+    return " at " + (", ".join(f"{axis} {i}" for axis, i in zip(axes, index)) if len(axes) == len(index) else str(list(index)))
+
+
+def apart(one, two) -> tuple[str, str]:
+    """Two numbers, written with as many decimals as tell them apart, four at least."""
+    if isinstance(one, int) and isinstance(two, int):               # bool, too
+        return str(one), str(two)
+    return next((a, b) for digits in range(4, 18) if (a := f"{one:.{digits}f}") != (b := f"{two:.{digits}f}") or digits == 17)
 
 
 def check_tensor(what: str, got, like: Tensor) -> None:
@@ -38,8 +46,14 @@ def check_tensor(what: str, got, like: Tensor) -> None:
 
 def same(got: Tensor, expected: Tensor, tolerance: float) -> bool:
     """Whether two tensors of one shape agree, absolutely and relative to the largest entry."""
+    return not differing(got, expected, tolerance).any()
+
+
+def differing(got: Tensor, expected: Tensor, tolerance: float) -> Tensor:
+    """Where two tensors of one shape differ; what is not a number differs from everything."""
+    got, expected = got.detach().double(), expected.detach().double()
     scale = max(1.0, float(expected.abs().max())) if expected.numel() else 1.0
-    return bool(torch.isfinite(got).all()) and bool(((got - expected).abs() <= tolerance * scale).all())
+    return ~((got - expected).abs() <= tolerance * scale)
 
 
 def compare(what: str, got, expected: Tensor, *, axes: tuple[str, ...] = ("example", "unit"), tolerance: float = 1e-8) -> None:
@@ -50,14 +64,13 @@ def compare(what: str, got, expected: Tensor, *, axes: tuple[str, ...] = ("examp
         axes: what each axis of the tensor counts.
     """
     check_tensor(what, got, expected)
-    if same(got.detach(), expected, tolerance):
+    off = differing(got, expected, tolerance)
+    if not off.any():
         return
-    scale = max(1.0, float(expected.abs().max()))
-    off = ~((got - expected).abs() <= tolerance * scale)                # also where one is not a number
-    first = tuple(int(i) for i in off.nonzero()[0])
-    share = f", as are {int(off.sum())} of its {off.numel()} numbers" if off.sum() > 1 else ""
-    raise Wrong(f"{what} is wrong at {place(first, axes)}: expected {expected[first].item():.4f}, "
-                f"got {got[first].item():.4f}{share}.")
+    first = tuple(off.nonzero()[0].tolist())
+    right, wrong = apart(expected[first].item(), got[first].item())
+    share = f" {int(off.sum())} of its {off.numel()} numbers are wrong." if off.sum() > 1 else ""
+    raise Wrong(f"{what} is wrong{place(first, axes)}: expected {right}, got {wrong}.{share}")
 
 
 def check_keys(what: str, got, expected: Mapping) -> None:

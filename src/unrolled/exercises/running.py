@@ -3,8 +3,11 @@ import contextlib
 import copy
 import ctypes
 import io
+import math
 import random
+import sys
 import threading
+import time
 import traceback
 import types
 
@@ -14,10 +17,11 @@ import torch
 from unrolled.exercises.feedback import Wrong
 
 LINES, CHARACTERS = 12, 2000           # of what the code prints, as much is kept
+PATIENCE = 5.0                         # seconds in which code that is told to stop has to stop
 
 
 class TimeLimit(BaseException):
-    """Raised inside code that takes too long. No ``except Exception`` of a learner's can swallow it."""
+    """Raised inside code that takes too long. No ``except Exception`` swallows it."""
 
 
 class Printed(io.TextIOBase):
@@ -68,21 +72,55 @@ def spared(value):
 def line_of(error: BaseException) -> str:
     """Where in the learner's own code an error arose, as "line 3: H @ W"; empty where it did not."""
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        own = frame.filename.startswith("<") or "ipykernel" in frame.filename or "ipython-input" in frame.filename
-        if own:
+        cell = frame.filename.startswith("<") and not frame.filename.startswith("<frozen")
+        if cell or "ipykernel" in frame.filename or "ipython-input" in frame.filename:
             return f"line {frame.lineno}" + (f": {frame.line}" if frame.line else "")
     return ""
 
 
+def untouched(value) -> bool:
+    """Whether something is, or comes from, a part that was left as the exercise gave it."""
+    if isinstance(value, NotImplementedError):
+        return not value.args                       # torch raises it, too, but with a message
+    return value is ... or isinstance(value, TypeError) and "ellipsis" in str(value)
+
+
 def explained(error: BaseException) -> str:
     """An error of the learner's code, in words."""
-    if isinstance(error, NotImplementedError):
+    if untouched(error):
         return ("This part is still open: put your own code where the `...` stands, run the cell, and check again. "
-                "`hint()` gives a first push.")
+                "A hint gives a first push.")
     where = line_of(error)
     message = " ".join(str(error).split())
+    message = message if len(message) <= 300 else f"{message[:300]} …"
     return (f"Your code stopped with {type(error).__name__}" + (f" ({message})" if message else "")
             + (f" in {where}." if where else "."))
+
+
+def tried(work) -> dict:
+    """The result of ``work()``, or a complaint in words."""
+    try:
+        return {"result": work()}
+    except TimeLimit:
+        raise
+    except Wrong as wrong:
+        return {"complaint": str(wrong)}
+    except BaseException as error:
+        return {"complaint": explained(error)}
+
+
+def stopped(thread: threading.Thread, done) -> bool:
+    """Raise TimeLimit in a thread until the lock ``done`` can be had; whether it could.
+
+    Code that catches everything is hit again, sooner or later outside of its ``try``. Code that waits in a compiled
+    function learns of it only when that returns.
+    """
+    end = time.monotonic() + PATIENCE
+    while time.monotonic() < end:
+        ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident or 0), ctypes.py_object(TimeLimit))
+        if done.acquire(timeout=0.01):
+            return True
+    return False
 
 
 def carefully(work, seconds: float) -> tuple[object, str, str]:
@@ -90,28 +128,30 @@ def carefully(work, seconds: float) -> tuple[object, str, str]:
 
     The complaint is empty where it ran; else it says in words that it hung, raised, or was Wrong. The work
     runs in a thread of its own, so that a limit can be set in a notebook, under a button and on every system.
+    Where it cannot be stopped it is left behind, and that is said.
     """
-    outcome: dict = {}
-    printed = Printed()
+    outcome, printed, done, ended = {}, Printed(), threading.Lock(), False
 
     def run():
         try:
-            outcome["result"] = work()
+            outcome.update(tried(work))
         except TimeLimit:
             pass
-        except Wrong as wrong:
-            outcome["complaint"] = str(wrong)
-        except BaseException as error:
-            outcome["complaint"] = explained(error)
+        finally:
+            done.release()
 
+    done.acquire()
     thread = threading.Thread(target=run, daemon=True)
     with randomness_kept(), contextlib.redirect_stdout(printed), contextlib.redirect_stderr(printed):
-        thread.start()
-        thread.join(seconds)
-        if thread.is_alive():
-            ctypes.pythonapi.PyThreadState_SetAsyncExc(ctypes.c_ulong(thread.ident), ctypes.py_object(TimeLimit))
-            thread.join(2)
+        try:
+            thread.start()
+            ended = any(done.acquire(timeout=0.1) for _ in range(math.ceil(10 * seconds)))      # between two, an interrupt is heard
+        finally:
+            ended = ended or stopped(thread, done)
     if outcome:
         return outcome.get("result"), outcome.get("complaint", ""), str(printed)
-    return None, (f"Your code was still running after {seconds:g} seconds, and was stopped. Is there a loop that never "
-                  "ends, or far more work than the exercise needs?"), str(printed)
+    late = f"Your code was still running after {seconds:g} seconds"
+    if ended:
+        return None, f"{late}, and was stopped. Is there a loop that never ends, or far more work than the exercise needs?", str(printed)
+    return None, (f"{late}, and cannot be stopped: it catches every exception (a bare `except:`?), or waits in compiled code. "
+                  "It goes on in the background. Restart the kernel, and look for what never ends."), str(printed)

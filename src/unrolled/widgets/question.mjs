@@ -1,12 +1,14 @@
 // A question that is answered and checked in the page: a number, a choice, an order, or a drawing.
-import { button, chart, fixed, guarded, html, slider, stage, voice } from "./parts.mjs";
+import { button, chart, format, guarded, html, slider, stage, voice } from "./parts.mjs";
 import { recall, solve, watch } from "./progress.mjs";
 
 // ---- judging: each returns { right, say } ----
 
-// "0.5", "1/2", "2e-10", "0,5", "−3"; anything else is NaN.
+// "0.5", "1/2", "2e-10", "2·10^-10", "0,5", "7,808", "7 808", "−3"; anything else is NaN.
 export function number(text) {
-  const plain = text.trim().replace(/[\s\u202f]/g, "").replace("−", "-").replace(/^(-?\d+),(\d+)$/, "$1.$2");
+  const plain = text.replace(/\s/g, "").replace(/−/g, "-").replace(/[·×*]10\^/, "e")
+    .replace(/^-?[1-9]\d{0,2}(,\d{3})+(?=\.|$)/, (thousands) => thousands.replace(/,/g, ""))
+    .replace(/^(-?\d+),(\d+)$/, "$1.$2");
   const fraction = plain.match(/^(-?[\d.]+)\/([\d.]+)$/);
   if (fraction) return Number(fraction[1]) / Number(fraction[2]);
   return plain === "" ? NaN : Number(plain);
@@ -69,7 +71,7 @@ const ASK = {
   },
   order(question, model, again) {
     let order = model.get("answer") ?? shuffled(question.items);
-    const list = html("ol", { class: "u-order" });
+    const list = html("ol", { class: "u-order", role: "list" });
     const move = (k, way) => {
       order = order.slice();
       [order[k], order[k + way]] = [order[k + way], order[k]];
@@ -92,17 +94,17 @@ const ASK = {
     const count = question.bands.length, values = (model.get("answer") ?? Array(count).fill(question.start)).slice();
     const picture = chart({
       x: { min: 1, max: count, ticks: Array.from({ length: count }, (_, k) => [k + 1, String(k + 1)]), label: "step" },
-      y: { min: question.low, max: question.high, ticks: [question.low, (question.low + question.high) / 2, question.high].map((v) => [v, fixed(v, 1)]) },
+      y: { min: question.low, max: question.high, ticks: [question.low, (question.low + question.high) / 2, question.high].map((v) => [v, format(v)]) },
       height: 150,
     });
     const line = picture.line({ quantity: question.quantity });
     const draw = () => line.set(values.map((value, k) => [k + 1, value]));
     const sliders = values.map((value, k) => slider({
-      label: `step ${k + 1}`, min: question.low, max: question.high, step: question.step, value, quantity: question.quantity,
+      label: `step ${k + 1}`, min: question.low, max: question.high, step: question.step, value, quantity: question.quantity, show: format,
       onInput(now) { values[k] = now; model.set("answer", values.slice()); model.save_changes(); again(); draw(); },
     }).node);
     draw();
-    return { node: html("div", {}, picture.node, sliders), judge: () => judgeDrawing(question, values) };
+    return { node: html("div", { class: "u-drawn" }, picture.node, sliders), judge: () => judgeDrawing(question, values) };
   },
 };
 

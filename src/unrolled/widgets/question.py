@@ -1,6 +1,4 @@
 """A question that is answered and checked in the page, without a kernel."""
-import math
-
 import matplotlib.pyplot as plt
 import traitlets
 
@@ -54,7 +52,8 @@ class Question(Widget):
         if self.question["kind"] == "choice":
             asked += "".join(f"\n  ( ) {option['text']}" for option in self.question["options"])
         if self.question["kind"] == "order":
-            asked += "".join(f"\n  - {text}" for text in sorted(item["text"] for item in self.question["items"]))
+            texts = [item["text"] for item in self.question["items"]]
+            asked += "".join(f"\n  - {text}" for text in texts[1::2] + texts[::2])       # shuffled as in the page
         return asked
 
     def picture(self) -> Picture:
@@ -69,17 +68,22 @@ class Question(Widget):
 def check_question(question: dict) -> None:
     """Raise ValueError unless all parts of the question are there and fit each other."""
     if question.get("kind") not in PARTS:
-        raise ValueError(f"a question is a {', a '.join(PARTS)}, not {question.get('kind')!r}")
+        raise ValueError(f"a question's kind is one of {', '.join(PARTS)}, not {question.get('kind')!r}")
     if missing := ({"prompt"} | PARTS[question["kind"]]) - set(question):
         raise ValueError(f"the question {question.get('prompt', '')!r} lacks {', '.join(sorted(missing))}")
     if question["kind"] == "number":
-        reached = [wrong for wrong in question["wrong"] if abs(question["answer"]) < math.inf
-                   and wrong["from"] <= question["answer"] <= wrong["to"]]
+        reached = [wrong for wrong in question["wrong"] if wrong["from"] <= question["answer"] <= wrong["to"]]
         if reached:
             raise ValueError(f"the right answer {question['answer']} lies within a wrong range: {reached[0]}")
     if question["kind"] == "choice" and sum(bool(option.get("right")) for option in question["options"]) != 1:
         raise ValueError(f"exactly one option of {question['prompt']!r} is right")
+    if question["kind"] == "order" and not 1 < len(question["items"]) == len({item["text"] for item in question["items"]}):
+        raise ValueError(f"the order of {question['prompt']!r} needs two items or more, all different")
     if question["kind"] == "drawing":
-        start = question["start"]
+        low, high, step, start = (question[part] for part in ("low", "high", "step", "start"))
+        values = [low + k * step for k in range(int((high - low) / step + 1.5))]
+        for k, band in enumerate(question["bands"], 1):
+            if not any(band["low"] <= value <= band["high"] for value in values):
+                raise ValueError(f"no value of the drawing of {question['prompt']!r} is right at step {k}")
         if all(band["low"] <= start <= band["high"] for band in question["bands"]):
             raise ValueError(f"the drawing of {question['prompt']!r} is right before anything was drawn")
