@@ -23,7 +23,7 @@ export PYTHONHASHSEED = 0
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help environment assets book test test-package test-pages strict test-site serve clean lock bench bench-costs reproducible
+.PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -41,23 +41,39 @@ book: assets  ## execute every notebook, build the site into _build/html (10 min
 	echo
 	echo "The book is in _build/html. Open _build/html/index.html, or read it with: make serve"
 
-test: test-package test-pages strict test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
+notebooks: assets  ## every page as notebooks (learner's, solved, instructor's) into _build/notebooks, from the book's own executions (a minute after make book)
+	@$(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
+	echo
+	echo "The notebooks are in _build/notebooks."
+
+assignments: environment  ## the exercises as Otter-Grader assignments for a class, into _build/assignments (20 seconds)
+	@$(BIN)/python -m unrolled.exercises.assignments _build/assignments $(if $(TESTS),--tests $(TESTS)) $(if $(PACKAGE),--package "$(PACKAGE)")
+
+test: test-package test-pages strict test-notebooks test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
 
 test-package: environment  ## the package's own tests, with coverage (2 minutes)
-	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --ignore=tests/site/test_workflows.py --cov --cov-fail-under=95
+	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --ignore=tests/site/test_workflows.py --ignore=tests/site/widgets --cov --cov-fail-under=95
 
 test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (8 minutes)
-	@$(BIN)/python -m pytest tests/book
+	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
 	$(BIN)/jupyter-book build -W -n --keep-going . 2>&1 | tee _build/strict.log
 	if grep -q "Executing notebook" _build/strict.log; then echo "the strict build executed a page again" >&2; exit 1; fi
 
+test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second build that executes nothing, and run (5 minutes)
+	@rm -rf _build/notebooks.first && cp -r _build/notebooks _build/notebooks.first
+	$(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks . > _build/notebooks.log 2>&1
+	if grep -q "Executing notebook" _build/notebooks.log; then echo "the notebooks' build executed a page again" >&2; exit 1; fi
+	diff -rq _build/notebooks.first _build/notebooks
+	rm -rf _build/notebooks.first
+	$(BIN)/python -m pytest tests/book/test_notebooks.py
+
 test-site: assets  ## the built pages in Chromium, the workflows through actionlint
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
-	$(BIN)/python -m pytest tests/site/test_built.py tests/site/test_workflows.py
+	$(BIN)/python -m pytest tests/site/test_built.py tests/site/test_workflows.py tests/site/widgets
 
 serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }
