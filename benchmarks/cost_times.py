@@ -10,11 +10,12 @@ import argparse
 import pathlib
 import sys
 
-import record
 import torch
 
+from unrolled.recorded import write_record
 from unrolled.timing import WORKS, summary, turns
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent
 INPUTS, STEPS = 28, 32                                              # the book's characters and windows
 SETTINGS = [(hidden, batch) for batch in (1, 64, 1024) for hidden in (16, 32, 64, 128, 256, 512, 1024)
             if batch * hidden ** 2 <= 1024 * 256 ** 2]              # above, one turn takes ten seconds
@@ -23,7 +24,7 @@ SETTINGS = [(hidden, batch) for batch in (1, 64, 1024) for hidden in (16, 32, 64
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument("--out", type=pathlib.Path, default=record.ROOT / "book" / "data" / "cost-times.json")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "book" / "data" / "cost-times.json")
     args = parser.parse_args()
 
     torch.manual_seed(0)
@@ -34,7 +35,7 @@ def main():
         print(f"round {number + 1} of {args.rounds}", file=sys.stderr)
     rows = [{"work": work, "num_inputs": INPUTS, "num_hiddens": hidden, "steps": STEPS, "batch": batch,
              "turns": len(those), **summary(those)} for (hidden, batch, work), those in taken.items()]
-    record.write(args.out, "RNN, GRU and LSTM of torch.nn in turns, one layer; seconds are medians over the turns, "
+    write_record(args.out, "RNN, GRU and LSTM of torch.nn in turns, one layer; seconds are medians over the turns, "
                  "ratios to the RNN of the same turn are quartiles; training is forward and backward, reading one "
                  "call without gradients, writing a call a step without gradients",
                  "make bench-costs", rows, threads=torch.get_num_threads())

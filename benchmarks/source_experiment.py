@@ -22,11 +22,11 @@ import sys
 import time
 import types
 
-import record
 import torch
 from torch import nn
 
-SITE = record.ROOT / "_build" / "bench"
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+SITE = ROOT / "_build" / "bench"
 NEEDS = ["d2l==1.0.3", "pandas==2.3.3", "pytz==2025.2", "scipy==1.16.3"]
 STEPS, HIDDEN, BATCH, RATE, CLIP = 32, 32, 1024, 4.0, 1.0
 RECIPE_EPOCHS = 8
@@ -162,11 +162,12 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=50)
     parser.add_argument("--seeds", type=int, default=5)
-    parser.add_argument("--out", type=pathlib.Path, default=record.ROOT / "book" / "data" / "source-experiment.json")
+    parser.add_argument("--out", type=pathlib.Path, default=ROOT / "book" / "data" / "source-experiment.json")
     args = parser.parse_args()
 
     d2l = import_d2l()
     from unrolled.layers import LSTM, LSTMScratch
+    from unrolled.recorded import write_record
     from unrolled.text import load_corpus, source_split
     corpus = load_corpus()
     if corpus.stand_in:
@@ -216,7 +217,7 @@ def main():
                      "speed_up": round(ratio[1], 3), "speed_up_quartiles": [round(ratio[0], 3), round(ratio[2], 3)],
                      "whole_speed_up": [round(a / b, 2) for a, b in zip(whole[names[0]], whole[name])],
                      "validation_perplexity": final[name]})
-    record.write(args.out, "the source's experiment: its code and ours, interleaved epoch by epoch; speed_up is the median "
+    write_record(args.out, "the source's experiment: its code and ours, interleaved epoch by epoch; speed_up is the median "
                  "over epochs of the source's scratch time divided by this one's, whole_speed_up the same of whole "
                  "trainings, one a seed; training and validation included", "make bench", rows, versions={"d2l": "1.0.3"},
                  epochs=args.epochs, seeds=args.seeds, threads=torch.get_num_threads())

@@ -104,9 +104,9 @@ def test_a_colour_named_elsewhere_is_the_palettes():
     """A fallback beside a variable is one of its shades; no file asks for a variable that there is not."""
     shades = {variable: ("", light, dark) for variable, light, dark in PALETTE.values()}
     found = set()
-    for pattern in ("src/unrolled/**/*.mjs", "book/_static/css/*.css", "book/figures/*.svg"):
+    for pattern in ("src/unrolled/**/*.mjs", "src/unrolled/**/*.css", "book/_static/css/*.css", "book/figures/*.svg"):
         for path in ROOT.glob(pattern):
             for variable, fallback in re.findall(r"var\((--lstm-[\w-]+)(?:,\s*(#\w+))?\)", path.read_text(encoding="utf-8")):
                 assert fallback in shades[variable], f"{path.name}: {variable} falls back to {fallback}"
-                found.add(path.suffix)
-    assert found == {".mjs", ".css", ".svg"}
+                found.add(path.parent.name)
+    assert found == {"widgets", "css", "figures"}
