@@ -1,4 +1,4 @@
-"""The command line: ``unrolled data | train | generate``, with the same options as the Python calls."""
+"""The command line: ``unrolled data | train | generate | sweep``, with the same options as the Python calls."""
 import argparse
 import sys
 import warnings
@@ -61,7 +61,7 @@ def parser() -> argparse.ArgumentParser:
     """The parser of the whole command line."""
     top = argparse.ArgumentParser(
         prog="unrolled", description="Long short-term memory, from the equation to the trained model.")
-    subparsers = top.add_subparsers(dest="command", required=True, metavar="data | train | generate")
+    subparsers = top.add_subparsers(dest="command", required=True, metavar="data | train | generate | sweep")
     add_data(subparsers)
     add_commands(subparsers)
     return top

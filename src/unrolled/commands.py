@@ -1,11 +1,11 @@
-"""``unrolled train`` and ``unrolled generate``: the Python calls, with the same options, from a shell."""
+"""``unrolled train``, ``generate`` and ``sweep``: the Python calls, with the same options, from a shell."""
 import argparse
 import json
 from pathlib import Path
 
 import torch
 
-from unrolled import generation, layers, models
+from unrolled import generation, layers, models, sweep, trials
 from unrolled.device import choose_device
 from unrolled.text import Vocabulary, honest_split, load_corpus, source_split
 from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, bits, evaluate, perplexity
@@ -21,13 +21,14 @@ class Help(argparse.ArgumentDefaultsHelpFormatter):
 
 
 def add_commands(subparsers) -> None:
-    """Add both commands to what ``ArgumentParser.add_subparsers`` returned.
+    """Add the commands to what ``ArgumentParser.add_subparsers`` returned.
 
     Each sets ``run``, a function of the parsed arguments. It raises ValueError, RuntimeError or OSError
     with one sentence for whatever cannot be done.
     """
     _add_train(subparsers)
     _add_generate(subparsers)
+    _add_sweep(subparsers)
 
 
 def _add_train(subparsers) -> None:
@@ -94,6 +95,35 @@ def _add_generate(subparsers) -> None:
     parser.add_argument("--top-k", type=int, metavar="K", help="draw among the K likeliest only")
     parser.add_argument("--seed", type=int, default=0, help="of the draw")
     parser.add_argument("--device", help="cuda, mps, cpu; the best there is unless given")
+
+
+def _add_sweep(subparsers) -> None:
+    parser = subparsers.add_parser(
+        "sweep", formatter_class=Help,
+        help="try many hyperparameters, in a study that several workers may share",
+        description="Train many small models and keep time, perplexity and sample of each in an Optuna study. Run the "
+                    "same command again to go on with a study that was stopped, or beside it, on this machine or "
+                    "another, to share the work. Each trial sees the same number of training windows.")
+    parser.set_defaults(run=run_sweep)
+    parser.add_argument("mode", choices=["grid", "search"], nargs="?", default="grid",
+                        help="grid: one hyperparameter at a time around the book's centre; search: Optuna chooses")
+    study = parser.add_argument_group("the study")
+    study.add_argument("--storage", default=sweep.STORAGE, metavar="URL",
+                       help="the database, as Optuna names it; workers with the same one share the study")
+    study.add_argument("--study", default=sweep.STUDY, metavar="NAME", help="its name in the storage")
+    study.add_argument("--export", type=Path, metavar="FILE", help="in the end write all trials here (JSON)")
+    every = parser.add_argument_group("every trial")
+    every.add_argument("--windows", type=int, default=trials.WINDOWS, metavar="N", help="training windows that it sees")
+    every.add_argument("--text", type=Path, metavar="FILE", help="a text file of yours instead of the novel")
+    every.add_argument("--split", choices=list(trials.SPLITS), default="source", help="as of `unrolled train`")
+    every.add_argument("--device", help="cuda, mps, cpu; the best there is unless given")
+    which = parser.add_argument_group("which trials")
+    which.add_argument("--vary", action="append", metavar="NAME=V,V,…",
+                       help="of a grid: these values in place of the book's, as in --vary lr=1,4,16; may be repeated. "
+                            f"Names: {', '.join(trials.NAMES)}")
+    which.add_argument("--seeds", type=int, default=2, metavar="N", help="of a grid: how often each setting is run")
+    which.add_argument("--trials", type=int, default=30, metavar="N", help="of a search: how many, all workers together")
+    which.add_argument("--seed", type=int, default=0, help="of a search")
 
 
 def _build(args, num_tokens: int) -> models.LanguageModel:
@@ -171,3 +201,57 @@ def generate(args) -> None:
     for token in tokens:
         print(("" if vocab.level == "char" else " ") + token, end="", flush=True)
     print()
+
+
+def _value(name: str, text: str):
+    """A hyperparameter's value out of the command line."""
+    kind = type(getattr(trials.CENTRE, name, ""))
+    try:
+        return kind(text)
+    except ValueError:
+        raise ValueError(f"--vary {name} takes {'whole ' if kind is int else ''}numbers, not {text!r}") from None
+
+
+def _varied(given: list[str] | None) -> dict | None:
+    """``--vary lr=1,4`` as {"lr": [1.0, 4.0]}; None where it was not given."""
+    if given is None:
+        return None
+    pairs = [text.partition("=")[::2] for text in given]
+    if wrong := [name for name, values in pairs if not values]:
+        raise ValueError(f"--vary is a name and values, as in lr=1,4,16; got {wrong[0]!r}")
+    pairs = [(name.replace("-", "_"), values) for name, values in pairs]
+    return {name: [_value(name, text) for text in values.split(",")] for name, values in pairs}
+
+
+def _said(row: dict) -> str:
+    """A trial in a line."""
+    changes = trials.Setting(**{name: row[name] for name in trials.NAMES}).differences(trials.CENTRE)
+    which = f"{trials.named(changes)} (seed {row['seed']})"
+    if row["state"] != "complete":
+        return f"{which}: {row['state']}, {row['cause']}"
+    return (f"{which}: perplexity {row['train_perplexity']:.2f} in training, {row['validation_perplexity']:.2f} in validation, "
+            f"{row['seconds']:.1f} s")
+
+
+def run_sweep(args) -> None:
+    """Make the trials that a study still lacks, and write the record."""
+    if args.vary and args.mode == "search":
+        raise ValueError("--vary goes with a grid: a search chooses by itself")
+    plan = sweep.grid(_varied(args.vary), args.seeds)
+    if args.text is None:
+        corpus = load_corpus()
+        print(corpus.notice)
+    bench = trials.Bench(_read(args.text) if args.text else corpus.text, split=args.split, windows=args.windows,
+                         device=args.device)
+    study = sweep.Sweep(bench, storage=args.storage, study=args.study)
+    for row in study.grid(plan) if args.mode == "grid" else study.search(args.trials, args.seed):
+        print(_said(row), flush=True)
+    print(f"{len(study.rows())} trials in the study {args.study!r}")
+    if args.export:
+        parts = {"text": args.text, "split": args.split, "windows": args.windows, "vary": args.vary}
+        parts |= {"seeds": args.seeds} if args.mode == "grid" else {"trials": args.trials, "seed": args.seed}
+        defaults = {"split": "source", "windows": trials.WINDOWS, "seeds": 2}
+        options = [f"--{name} {one}" for name, value in parts.items() if value is not None and value != defaults.get(name)
+                   for one in (value if isinstance(value, list) else [value])]
+        study.export(args.export, " ".join([f"unrolled sweep {args.mode}", *options, f"--export {args.export}"]))
+        print(f"recorded in {args.export}")

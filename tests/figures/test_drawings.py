@@ -1,4 +1,5 @@
 """The drawings on disk are the ones that the module makes, and each says in words what it shows."""
+import base64
 import re
 import xml.etree.ElementTree as ET
 from pathlib import Path
@@ -114,3 +115,20 @@ def test_the_covers_waves_spring_from_the_first_bead_and_die_away():
     assert 60 + sum(dx for dx, _ in ends) >= 720
     peaks = [max(map(abs, part)) for part in (heights[:third], heights[third:-third], heights[-third:])]
     assert 120 > max(peaks) > 2 * peaks[2] > 0
+
+
+@pytest.mark.parametrize("name", sorted(Path(name).stem for name in DRAWN))
+def test_a_drawing_in_a_notebook_is_an_image_with_words(name):
+    drawing = drawings.Drawing(name)
+    image = ET.fromstring(drawing._repr_html_().replace(">", "/>"))
+    assert image.tag == "img" and len(image.get("alt")) > 40 and image.get("alt") == drawing.alt
+    kind, data = image.get("src").split(";base64,")
+    shown = ET.fromstring(base64.b64decode(data))
+    assert kind == "data:image/svg+xml" and shown.tag == f"{SVG}svg" and f"0 0 {image.get('width')} " in shown.get("viewBox")
+    assert shown.get("style") == "background:var(--u-paper)" and "--u-paper:" in drawing.svg
+    assert repr(drawing) == f"Drawing('{name}')"
+
+
+def test_a_drawing_that_is_not_there_is_missed_in_words():
+    with pytest.raises(ValueError, match="no drawing 'cat'; there are cell-gates, "):
+        drawings.Drawing("cat")

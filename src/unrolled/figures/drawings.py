@@ -2,7 +2,10 @@
 
     python -m unrolled.figures.drawings          writes book/figures, the favicon and palette.css
 """
+import base64
+import html
 import os
+import re
 from math import exp, pi, sin
 from pathlib import Path
 
@@ -129,8 +132,17 @@ class Drawing:
     def __repr__(self) -> str:
         return f"Drawing({self.name!r})"
 
-    def _repr_svg_(self) -> str:
-        return self.svg
+    @property
+    def alt(self) -> str:
+        """Its title and description, for those who do not see it."""
+        return ". ".join(html.unescape(re.search(rf"<{part} [^>]*>(.*?)</{part}>", self.svg)[1]) for part in ("title", "desc"))
+
+    def _repr_html_(self) -> str:
+        """As an image: so it is shown by a notebook that is not trusted, and by a preview that strips styles."""
+        width = re.search(r'viewBox="0 0 (\d+)', self.svg)[1]
+        paper = self.svg.replace("<svg ", '<svg style="background:var(--u-paper)" ', 1).encode()        # its own, light or dark
+        return (f'<img alt="{html.escape(self.alt)}" width="{width}" style="max-width:100%;height:auto" '
+                f'src="data:image/svg+xml;base64,{base64.b64encode(paper).decode()}">')
 
 
 def write(root: Path) -> None:

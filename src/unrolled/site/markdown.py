@@ -1,7 +1,8 @@
 """From a page's finished document tree to the Markdown of a notebook: no directive and no role is left in it.
 
 References have become links, numbers are in place, equations carry their tags, macros are written out. What
-plain Jupyter and Colab cannot show is said with what they can: an aside is a quotation, a fold is <details>.
+plain Jupyter and Colab cannot show is said with what they can: an aside is a quotation, a fold is <details>,
+a tab is a section.
 """
 import html
 import re
@@ -10,16 +11,16 @@ from docutils import nodes
 from sphinx import addnodes
 from sphinx.util import logging
 
+from unrolled.tex import expand
+
 logger = logging.getLogger(__name__)
-SPECIAL = re.compile(r"([\\`*_\[\]<>$|])")
-
-
-def expand(tex: str, macros: dict[str, str]) -> str:
-    r"""Write out the book's macros (``\gateI``), without the colours that only the book's style sheet knows."""
-    for name, meaning in macros.items():
-        plain = re.sub(r"\\class\{[\w-]+\}\{((?:[^{}]|\{(?:[^{}]|\{[^{}]*\})*\})*)\}", r"\1", meaning)
-        tex = re.sub(rf"\\{name}(?![A-Za-z])", lambda _: f"{{{plain}}}", tex)
-    return tex
+SPECIAL = re.compile(r"([\\`*_\[\]$|])")
+STARTS = re.compile(r"^(?:(\d+)([.)])|([-+#]|~~~|=+$))(?=\s|$)")     # at the start of a line these would begin a list, a heading
+MATH = re.compile(r"(?<!\\)\$[^$]+\$")
+LANGUAGES = {"ipython3": "python", "default": "", "none": "", "myst-ansi": ""}
+SILENT = (nodes.comment, nodes.raw, nodes.substitution_definition, nodes.system_message, addnodes.index, addnodes.toctree,
+          nodes.title, nodes.figure, nodes.label, addnodes.highlightlang, addnodes.tabular_col_spec)
+WITHIN = (nodes.paragraph, nodes.rubric, nodes.target, addnodes.desc_signature)      # their anchors stand in their first line
 
 
 class Writer:
@@ -27,118 +28,172 @@ class Writer:
 
     Args:
         macros: TeX macros, name -> meaning.
-        equation, figure: give the number of an equation node and of a figure node, as text.
-        link: turns a reference's address into one that works from the notebook.
+        equation, figure: give what stands for the number of an equation node ("6") and of a figure node ("Fig. 2").
     """
 
-    def __init__(self, macros, equation, figure, link):
-        self.macros, self.equation, self.figure, self.link = macros, equation, figure, link
+    def __init__(self, macros, equation, figure):
+        self.macros, self.equation, self.figure = macros, equation, figure
+        self.level = 1                                       # of the last heading
 
     # ---- within a line ----
 
     def inline(self, node: nodes.Node) -> str:
         """A node within a paragraph."""
         if isinstance(node, nodes.Text):
-            return SPECIAL.sub(r"\\\1", node.astext())
-        inner = "".join(self.inline(child) for child in node.children)
+            return SPECIAL.sub(r"\\\1", re.sub(r"&(?=#?\w+;)", "&amp;", node.astext()).replace("<", "&lt;"))
+        inner = "".join(map(self.inline, node.children))
         match node:
             case nodes.math():
-                return f"${expand(node.astext(), self.macros).strip()}$"
+                return f"${expand(node.astext(), self.macros)}$"
             case nodes.literal() | addnodes.literal_strong() | addnodes.literal_emphasis():
-                text = node.astext()
-                ticks = "``" if "`" in text else "`"
-                return f"{ticks}{text}{ticks}"
-            case nodes.emphasis():
+                return code(node.astext())
+            case nodes.emphasis() | nodes.title_reference():
                 return f"*{inner}*"
             case nodes.strong():
                 return f"**{inner}**"
+            case nodes.superscript():
+                return f"<sup>{inner}</sup>"
+            case nodes.subscript():
+                return f"<sub>{inner}</sub>"
+            case nodes.footnote_reference():
+                return f"<sup>[{inner}](#{node['refid']})</sup>"
             case nodes.reference():
-                return f"[{inner}]({self.link(node)})" if inner.strip() else ""
-            case nodes.target() | nodes.comment() | nodes.raw() | addnodes.index():
+                return f"[{inner}]({address(node)})" if inner.strip() else ""
+            case nodes.target():
+                return anchor(node) + inner
+            case nodes.comment() | nodes.raw() | addnodes.index():
                 return ""
+            case nodes.image():
+                logger.warning("an image within a line has no place in a notebook: %s", node.get("uri"), location=node)
+                return SPECIAL.sub(r"\\\1", node.get("alt", ""))
         return inner
 
     def line(self, node: nodes.Element) -> str:
-        return " ".join("".join(self.inline(child) for child in node.children).split())
+        return " ".join("".join(map(self.inline, node.children)).split())
+
+    def html(self, node: nodes.Node) -> str:
+        """A node within a line as HTML, for a <summary>: Markdown is not read there."""
+        if isinstance(node, nodes.Text):
+            return html.escape(node.astext(), quote=False)
+        inner = "".join(map(self.html, node.children))
+        match node:
+            case nodes.math():
+                return self.inline(node)
+            case nodes.literal():
+                return f"<code>{html.escape(node.astext(), quote=False)}</code>"
+            case nodes.emphasis():
+                return f"<em>{inner}</em>"
+            case nodes.strong():
+                return f"<strong>{inner}</strong>"
+        return inner
 
     # ---- blocks ----
 
-    def blocks(self, node: nodes.Element) -> str:
-        """The children of a node, one block each."""
-        return "\n\n".join(filter(None, (self.block(child) for child in node.children)))
+    def blocks(self, children) -> str:
+        """Nodes, one block each."""
+        return "\n\n".join(filter(None, map(self.block, children)))
 
     def block(self, node: nodes.Node) -> str:
-        """One block of Markdown; empty for what has no place in it."""
+        """One block of Markdown, below the anchors that lead to it; empty for what has no place in it."""
+        text = self.written(node)
+        names = "" if isinstance(node, (nodes.citation, nodes.footnote)) else anchor(node) if text or isinstance(node, nodes.target) else ""
+        return f"{names}{text}" if isinstance(node, WITHIN) or not names else f"{names}\n\n{text}"
+
+    def written(self, node: nodes.Node) -> str:
         match node:
-            case nodes.paragraph() | nodes.rubric():
-                return self.line(node)
+            case nodes.paragraph() | nodes.caption() | nodes.attribution():
+                return STARTS.sub(lambda m: f"{m[1] or ''}\\{m[2] or m[3]}", self.line(node))
+            case nodes.rubric():
+                return f"**{self.line(node)}**"
             case nodes.math_block():
-                number = self.equation(node)
-                tag = f" \\tag{{{number}}}" if number else ""
-                return f"{anchor(node)}$$\n{expand(node.astext(), self.macros).strip()}{tag}\n$$"
-            case nodes.literal_block():
-                language = {"ipython3": "python", "default": "", "myst-ansi": ""}.get(node.get("language", ""), node.get("language", ""))
-                fence = "````" if "```" in node.astext() else "```"
-                return f"{fence}{language}\n{node.astext().rstrip()}\n{fence}"
-            case nodes.bullet_list() | nodes.enumerated_list():
-                return "\n".join(self.item(item, f"{k}." if isinstance(node, nodes.enumerated_list) else "-")
-                                 for k, item in enumerate(node.children, 1))
-            case nodes.definition_list():
-                return "\n".join(self.definition(item) for item in node.children)
+                return self.display(node)
+            case nodes.literal_block() | nodes.doctest_block():
+                return fenced(node.astext().rstrip(), LANGUAGES.get(name := node.get("language", "python"), name))
+            case nodes.bullet_list():
+                return "\n".join(listed(self.blocks(item.children), "-") for item in node.children)
+            case nodes.enumerated_list():
+                return "\n".join(listed(self.blocks(item.children), f"{k}.") for k, item in enumerate(node.children, node.get("start", 1)))
+            case nodes.definition_list() | nodes.field_list():
+                return "\n".join(map(self.entry, node.children))
+            case addnodes.desc():
+                return listed(self.blocks(node.children), "-")
+            case addnodes.desc_signature():
+                return f"**{code(' '.join(node.astext().split()))}**"
+            case nodes.citation() | nodes.footnote():
+                name, *rest = node.children
+                return listed(f"{anchor(node)}**{self.line(name)}** {self.blocks(rest)}", "-")
             case nodes.block_quote():
-                return quote(self.blocks(node))
-            case nodes.sidebar():
-                return quote(self.blocks(node))
-            case nodes.Admonition() | nodes.admonition():
-                title = node.next_node(nodes.title)
-                name = self.line(title) if title is not None else type(node).__name__.capitalize()
-                rest = "\n\n".join(filter(None, (self.block(child) for child in node.children if child is not title)))
-                return quote(f"**{name}**\n\n{rest}")
+                return quote(self.blocks(node.children))
+            case nodes.sidebar() | nodes.Admonition() | nodes.admonition():
+                title = next((child for child in node.children if isinstance(child, nodes.title)), None)
+                name = self.line(title) if title is not None else "" if isinstance(node, nodes.sidebar) else type(node).__name__.capitalize()
+                return quote(f"**{name}**\n\n{self.blocks(node.children)}" if name else self.blocks(node.children))
             case nodes.table():
                 return self.table(node)
-            case nodes.container() if node.get("type") == "dropdown" or node.get("design_component") == "dropdown":
-                title = next((child for child in node.children if isinstance(child, nodes.rubric)), None)
-                rest = "\n\n".join(filter(None, (self.block(child) for child in node.children if child is not title)))
-                heading = self.line(title) if title is not None else "more"
-                return f"<details>\n<summary>{summary(heading)}</summary>\n\n{rest}\n\n</details>"
-            case nodes.container() | addnodes.glossary() | nodes.compound() | nodes.topic() | nodes.definition() | nodes.figure():
-                return self.blocks(node)
-            case nodes.caption() | nodes.legend():
-                return self.line(node)
-            case nodes.target() | nodes.comment() | nodes.raw() | nodes.substitution_definition() | addnodes.index() | nodes.image() | nodes.title():
+            case nodes.transition():
+                return "---"
+            case nodes.line_block():
+                return "  \n".join(self.line(line) for line in node.findall(nodes.line))
+            case nodes.container() if node.get("design_component") == "dropdown":
+                title, *rest = node.children if node.get("has_title", True) else (nodes.rubric("", "More"), *node.children)
+                words = " ".join("".join(map(self.html, title.children)).split())
+                return (f"<details{' open' * bool(node.get('opened'))}>\n<summary>{words}</summary>\n\n"
+                        f"{self.blocks(rest)}\n\n</details>")
+            case nodes.container() if node.get("design_component") == "tab-item":
+                label, *rest = node.children
+                return f"{'#' * min(self.level + 1, 6)} {self.line(label)}\n\n{self.blocks(rest)}"
+            case nodes.image():
+                logger.warning("an image without a figure has no place in a notebook: %s", node.get("uri"), location=node)
                 return ""
-            case addnodes.toctree():
+            case nodes.target():
                 return ""
-        logger.warning("no Markdown is known for %s: its text is kept", type(node).__name__, location=node)
-        return node.astext()
+            case (nodes.container() | addnodes.glossary() | nodes.compound() | nodes.topic() | nodes.legend() | nodes.definition()
+                  | addnodes.desc_content() | addnodes.only()):
+                return self.blocks(node.children)
+        if not isinstance(node, SILENT):
+            logger.warning("no Markdown is known for %s: its text is kept", type(node).__name__, location=node)
+            return node.astext()
+        return ""
 
-    def item(self, node: nodes.Element, mark: str) -> str:
-        return f"{mark} " + self.blocks(node).replace("\n", "\n" + " " * (len(mark) + 1))
+    def display(self, node: nodes.math_block) -> str:
+        """A displayed equation, with its number as a tag."""
+        tex, number = expand(node.astext(), self.macros), self.equation(node)
+        if node.get("nowrap"):                               # an environment of its own, such as align
+            return tex
+        tag = f" \\tag{{{number}}}" if number else ""
+        return f"$$\n{tex}{tag}\n$$"
 
-    def definition(self, node: nodes.Element) -> str:
-        terms = [child for child in node.children if isinstance(child, nodes.term)]
-        rest = "\n\n".join(self.blocks(child) for child in node.children if isinstance(child, nodes.definition))
-        names = ", ".join(f"{anchor(term)}**{self.line(term)}**" for term in terms)
-        return self.item(nodes.container(), f"- {names}:").rstrip() + " " + rest.replace("\n", "\n  ")
+    def entry(self, node: nodes.Element) -> str:
+        """A term, or a field, and what is said of it."""
+        names = [child for child in node.children if isinstance(child, (nodes.term, nodes.field_name))]
+        said = [child for child in node.children if isinstance(child, (nodes.definition, nodes.field_body))]
+        name = ", ".join(f"{anchor(term)}**{self.line(term)}**" for term in names)
+        rest = self.blocks(block for body in said for block in body.children)
+        return listed(f"{name}:{chr(10) if rest.startswith('- ') else ' '}{rest}", "-")
 
     def table(self, node: nodes.table) -> str:
         rows = [[self.cell(entry) for entry in row.children] for row in node.findall(nodes.row)]
         rows.insert(1, ["---"] * len(rows[0]))
-        return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        lines = "\n".join("| " + " | ".join(row) + " |" for row in rows)
+        title = next((child for child in node.children if isinstance(child, nodes.title)), None)
+        return lines if title is None else f"**{self.line(title)}**\n\n{lines}"
 
     def cell(self, entry: nodes.Element) -> str:
-        text = " ".join(self.blocks(entry).split())
+        """A cell of a table: one line, in which no `|` ends it."""
+        text = "<br>".join(" ".join(block.split()) for block in map(self.block, entry.children))
+        text = MATH.sub(lambda m: m[0].replace("\\|", "\\Vert ").replace("|", "\\vert "), text)
         return re.sub(r"(?<!\\)\|", r"\\|", text)
 
     def heading(self, title: nodes.title, level: int) -> str:
-        """A section's title, with an anchor for each of the section's names."""
-        return f"{anchor(title.parent)}\n{'#' * min(level, 6)} {self.line(title)}"
+        """A section's title, below an anchor for each of the section's names."""
+        self.level = level
+        line, names = f"{'#' * min(level, 6)} {self.line(title)}", anchor(title.parent)
+        return f"{names}\n{line}" if names else line
 
     def caption(self, figure: nodes.figure) -> str:
         """What stands below a figure, with its number."""
-        caption = figure.next_node(nodes.caption)
-        words = self.line(caption) if caption is not None else ""
-        return f"{anchor(figure)}**Figure {self.figure(figure)}.** {words}"
+        said = [self.line(child) for child in figure.children if isinstance(child, nodes.caption)]
+        return f"{anchor(figure)}**{self.figure(figure)}.** {' '.join(said)}".rstrip()
 
 
 def anchor(node: nodes.Element) -> str:
@@ -146,13 +201,31 @@ def anchor(node: nodes.Element) -> str:
     return "".join(f'<a id="{html.escape(name)}"></a>' for name in node.get("ids", ()))
 
 
+def address(node: nodes.reference) -> str:
+    """Where a reference leads, written so that no bracket in it ends the link."""
+    target = node.get("refuri") or f"#{node.get('refid', '')}"
+    return f"<{target}>" if re.search(r"[()\s]", target) else target
+
+
+def code(text: str) -> str:
+    """Code within a line."""
+    ticks = "``" if "`" in text else "`"
+    pad = " " * (text.startswith("`") or text.endswith("`"))
+    return f"{ticks}{pad}{text}{pad}{ticks}"
+
+
+def fenced(text: str, language: str = "python") -> str:
+    """A block of code."""
+    fence = "`" * max(3, 1 + max(map(len, re.findall(r"`+", text)), default=0))
+    return f"{fence}{language}\n{text}\n{fence}"
+
+
+def listed(text: str, mark: str) -> str:
+    """A text as an item of a list: what follows its first line is indented."""
+    return f"{mark} " + re.sub(r"\n(?=.)", "\n" + " " * (len(mark) + 1), text)
+
+
 def quote(text: str) -> str:
+    """A text as a quotation. A displayed equation becomes one line, else its reader would meet the signs `>`."""
+    text = re.sub(r"\$\$\n(.*?)\n\$\$", lambda m: f"$$ {' '.join(m[1].split())} $$", text, flags=re.S)
     return "\n".join(f"> {line}".rstrip() for line in text.splitlines())
-
-
-def summary(markdown: str) -> str:
-    """A line of Markdown as the HTML of a <summary>, where Markdown is not read."""
-    text = re.sub(r"\[([^\]]*)\]\([^)]*\)", r"\1", markdown)
-    text = html.escape(re.sub(r"\\([\\`*_\[\]<>$|])", r"\1", text), quote=False)
-    text = re.sub(r"`+([^`]+)`+", r"<code>\1</code>", text)
-    return re.sub(r"\*([^*]+)\*", r"<em>\1</em>", text)

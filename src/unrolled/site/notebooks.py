@@ -2,37 +2,52 @@
 
     jupyter-book build --builder custom --custom-builder notebooks .        (part of `make notebooks`)
 
-Each page with code becomes ``<page>.ipynb``, with the outputs of the book's own execution. A page with
-exercises becomes three: the learner's, the solved one, and the instructor's.
+Each page becomes three, with the outputs of the book's own execution: the learner's ``<page>.ipynb``, and in
+folders beside it the solved one and the instructor's. Each of the three sets is whole, so that links lead on.
 """
 import copy
+import hashlib
 import json
+import re
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
 import nbformat
 from docutils import nodes
-from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
+from jupyter_cache import get_cache
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output
 from sphinx.builders import Builder
+from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
+from sphinx.util import logging
 
 from unrolled.exercises import get
 from unrolled.exercises.specification import Exercise
 from unrolled.figures.drawings import Drawing
 from unrolled.site.markdown import Writer
 
+logger = logging.getLogger(__name__)
 VARIANTS = ("learner", "solved", "instructor")
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"},
           "accelerator": "GPU", "colab": {"provenance": []}}
 FOLDED = {"remove-cell": "Checks of the numbers in the text, and helpers", "remove-input": "Code of this output",
           "hide-input": "Code of this output", "hide-cell": "Code"}
+READING = 200                          # words a minute, for the instructor's plan
+STATE = "application/vnd.jupyter.widget-state+json"
+ANCHORS = re.compile(r'((?:<a id="[^"]+"></a>)+)(\n*)')
+LINK = re.compile(r"\]\(<?([\w-]+\.ipynb)?#([^)>]+)>?\)")
 BEGIN = '''\
-#@title Install the book's package where it is missing, and say what it runs on
-import importlib.util
-if importlib.util.find_spec("unrolled") is None:
-    %pip install --quiet "unrolled @ {package}"
-import unrolled.notebook
-unrolled.notebook.begin()'''
+import importlib.metadata, importlib.util, sys
+assert sys.version_info >= (3, 11), f"This book needs Python 3.11 or later; this kernel has {{sys.version.split()[0]}}."
+if importlib.util.find_spec("unrolled") is None:        # torch and numpy stay as they are
+    there = importlib.metadata.distributions()
+    kept = " ".join(f"{{d.name}}=={{d.version}}" for d in there if d.name in ("torch", "numpy"))
+    %pip install --quiet {{kept}} "{package}"
+    importlib.invalidate_caches()
+    assert importlib.util.find_spec("unrolled"), "The package could not be installed: the lines above say why. Is there a network?"
+from unrolled.notebook import begin
+begin()'''
 
 
 def hidden(source: str, title: str, **options) -> nbformat.NotebookNode:
@@ -47,8 +62,9 @@ class LeaveOutputs(SphinxPostTransform):
 
     def run(self, **kwargs) -> None:
         if self.app.builder.name == NotebookBuilder.name:
-            for node in list(self.document.findall(lambda n: isinstance(n, nodes.container) and n.get("nb_element") == "cell_code_output")):
-                node.parent.remove(node)
+            for node in list(self.document.findall(nodes.container)):
+                if node.get("nb_element") == "cell_code_output":
+                    node.parent.remove(node)
 
 
 class NotebookBuilder(Builder):
@@ -60,17 +76,7 @@ class NotebookBuilder(Builder):
     def get_outdated_docs(self):
         return self.env.found_docs
 
-    def executed(self, docname: str) -> nbformat.NotebookNode | None:
-        """The page as the book executed it; None for a page without code."""
-        path = Path(self.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
-        if not path.is_file():
-            return None
-        notebook = nbformat.read(path, as_version=4)
-        return notebook if any(cell.cell_type == "code" for cell in notebook.cells) else None
-
     def get_target_uri(self, docname: str, typ: str | None = None) -> str:
-        if self.executed(docname) is None:
-            return f"{self.config.unrolled_site}{docname}.html"
         return f"{Path(docname).name}.ipynb"
 
     def get_relative_uri(self, from_: str, to: str, typ: str | None = None) -> str:
@@ -78,62 +84,87 @@ class NotebookBuilder(Builder):
 
     def prepare_writing(self, docnames) -> None:
         self.macros = self.config.mathjax3_config["tex"]["macros"]
+        self.made: dict[str, list] = {}                          # page -> its three notebooks, until all links are known
+
+    def executed(self, docname: str) -> nbformat.NotebookNode:
+        """The page as the book executed it; without cells where the page has no code."""
+        path = Path(self.outdir).parent / "jupyter_execute" / f"{docname}.ipynb"
+        if not path.is_file():
+            return new_notebook()
+        notebook = nbformat.read(path, as_version=4)
+        if self.config.nb_execution_mode != "cache":
+            return notebook
+        cache = get_cache(self.config.nb_execution_cache_path or Path(self.outdir).parent / ".jupyter_cache")
+        try:
+            return cache.merge_match_into_notebook(notebook)[1]  # MyST-NB writes a page that it had in the cache without its outputs
+        except KeyError:
+            raise ExtensionError(f"the execution of {docname} is gone from the cache: remove _build/.doctrees and build again") from None
 
     def write_doc(self, docname: str, doctree: nodes.document) -> None:
-        executed = self.executed(docname)
-        if executed is None:
-            return
         numbers = self.env.toc_fignumbers.get(docname, {})
 
-        def figure(node) -> str:
-            return ".".join(map(str, numbers.get("figure", {}).get(node["ids"][0], ())))
+        def number(kind: str, node) -> str:
+            found = numbers.get(kind, {}).get(node["ids"][0], ()) if node["ids"] else ()
+            return ".".join(map(str, found))
 
         def equation(node) -> str:
-            if not node.get("number"):
-                return ""
-            found = numbers.get("displaymath", {}).get(node["ids"][0]) if node.get("ids") else None
-            return ".".join(map(str, found)) if found else str(node["number"])
+            return number("displaymath", node) or str(node["number"]) if node.get("number") else ""
 
-        writer = Writer(self.macros, equation, figure, lambda node: node.get("refuri") or f"#{node.get('refid', '')}")
+        writer = Writer(self.macros, equation, lambda node: self.config.numfig_format["figure"] % number("figure", node))
+        executed = self.executed(docname)
         pieces = Pieces(writer, executed)
-        pieces.section(doctree, 0)
-        pieces.flush()
-        variants = VARIANTS if pieces.exercises else ("learner",)
-        for variant in variants:
-            self.save(docname, variant, pieces.cells_for(variant), executed)
+        pieces.take(doctree)
+        page = Path(docname).name
+        self.made[page] = [self.notebook(page, pieces.cells_for(variant), executed) for variant in VARIANTS]
 
-    def save(self, docname: str, variant: str, cells: list, executed: nbformat.NotebookNode) -> None:
-        begin = hidden(BEGIN.format(package=self.config.unrolled_package).split("\n", 1)[1],
-                       BEGIN.split("\n", 1)[0].removeprefix("#@title "))
+    def notebook(self, page: str, cells: list, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
         metadata = copy.deepcopy(KERNEL)
-        shown = json.dumps([cell.get("outputs", []) for cell in cells])
-        if widgets := executed.metadata.get("widgets"):
-            metadata["widgets"] = widgets
-        notebook = new_notebook(cells=[begin, *copy.deepcopy(cells)], metadata=metadata if "widget-view" in shown else KERNEL)
+        if any(cell.cell_type == "code" for cell in cells):
+            cells = [hidden(BEGIN.format(package=self.config.unrolled_package), "Get ready: install what is missing, "
+                            "say what this runs on"), *cells]
+            if STATE in executed.metadata.get("widgets", {}):
+                metadata["widgets"] = executed.metadata["widgets"]
+        notebook = new_notebook(cells=copy.deepcopy(cells), metadata=metadata)
         for k, cell in enumerate(notebook.cells):
-            cell.id = f"{Path(docname).name}-{k}"                # the same in every build
-        nbformat.validate(notebook)
-        folder = Path(self.outdir) / ("" if variant == "learner" else variant)
-        folder.mkdir(parents=True, exist_ok=True)
-        with open(folder / f"{Path(docname).name}.ipynb", "w", encoding="utf-8", newline="\n") as file:
-            nbformat.write(notebook, file)
+            cell.id = f"{page}-{k}"                              # the same in every build
+        return with_steady_models(notebook, page)
 
     def finish(self) -> None:
-        pass
+        """Write all, with the anchors that some link leads to."""
+        shutil.rmtree(self.outdir, ignore_errors=True)
+        wanted = {(there or f"{page}.ipynb", name) for page, notebooks in self.made.items() for notebook in notebooks
+                  for cell in notebook.cells if cell.cell_type == "markdown" for there, name in LINK.findall(cell.source)}
+        for page, notebooks in self.made.items():
+            names = {name for there, name in wanted if there == f"{page}.ipynb"}
+            for variant, notebook in zip(VARIANTS, notebooks):
+                for cell in notebook.cells:
+                    if cell.cell_type == "markdown":
+                        cell.source = pruned(cell.source, names)
+                nbformat.validate(notebook)
+                folder = Path(self.outdir) / ("" if variant == "learner" else variant)
+                folder.mkdir(parents=True, exist_ok=True)
+                with open(folder / f"{page}.ipynb", "w", encoding="utf-8", newline="\n") as file:
+                    nbformat.write(notebook, file)
 
 
 class Pieces:
-    """The cells of a page in the order of its tree, with its exercises in between."""
+    """The cells of a page in the order of its tree, with its exercises in between.
+
+    The page's tree lacks the cells that the page removes. They are placed by their lines in the source.
+    """
 
     def __init__(self, writer: Writer, executed: nbformat.NotebookNode):
         self.writer, self.code = writer, executed.cells
+        self.lines = executed.metadata.get("source_map", [float("inf")] * len(self.code))
         self.cells: list = []                                    # cells, and exercises
         self.text: list[str] = []
         self.next_code = 0
 
-    @property
-    def exercises(self) -> list:
-        return [piece for piece in self.cells if isinstance(piece, Placed)]
+    def take(self, doctree: nodes.document) -> None:
+        """The whole page."""
+        self.section(doctree, 0)
+        self.flush()
+        self.take_code(len(self.code) - 1)
 
     def flush(self) -> None:
         """Close the Markdown cell that is being written."""
@@ -145,64 +176,78 @@ class Pieces:
         for child in node.children:
             if isinstance(child, nodes.section):
                 self.section(child, level + 1)
-            elif isinstance(child, nodes.title):
+                continue
+            self.take_removed(child.line)
+            if isinstance(child, nodes.title):
                 self.flush()
                 self.text.append(self.writer.heading(child, level))
             elif isinstance(child, nodes.container) and child.get("nb_element") == "cell_code":
                 self.take_code(child["cell_index"])
-            elif isinstance(child, nodes.figure):
-                self.take_figure(child)
-            elif isinstance(child, nodes.container) and "practice" in child.get("classes", ()):
-                self.take_exercise(child)
+            elif isinstance(child, nodes.container) and "practice" in child["classes"]:
+                self.take_exercise(child, level + 1)
             else:
                 self.text.append(self.writer.block(child))
+                for figure in child.findall(nodes.figure):
+                    self.take_figure(figure)
+
+    def take_removed(self, line: int | None) -> None:
+        """The cells before this line that the page does not show."""
+        while (self.next_code < len(self.code) and self.lines[self.next_code] < (line or 0)
+               and (self.code[self.next_code].cell_type != "code" or "remove-cell" in tags(self.code[self.next_code]))):
+            self.take_code(self.next_code)
 
     def take_code(self, index: int) -> None:
-        """The code cell that stands here, and before it those that the page does not show."""
-        self.flush()
+        """The code cells up to the one of this index."""
         for cell in self.code[self.next_code:index + 1]:
             if cell.cell_type == "code":
+                self.flush()
                 self.cells.append(code_cell(cell))
-        self.next_code = index + 1
+        self.next_code = max(self.next_code, index + 1)
 
     def take_figure(self, figure: nodes.figure) -> None:
         """A drawing is shown by the package that draws it."""
         self.flush()
         image = figure.next_node(nodes.image)
-        name = Path(image["uri"]).stem
-        drawing = Drawing(name)
-        output = nbformat.v4.new_output("execute_result", data={"image/svg+xml": drawing._repr_svg_(), "text/plain": image.get("alt", name)},
-                                        execution_count=None)
-        self.cells.append(hidden(f"from unrolled.figures.drawings import Drawing\nDrawing({name!r})",
-                                 f"Figure {self.writer.figure(figure)}", outputs=[output]))
+        name, alt = Path(image["uri"]).stem, image.get("alt", "")
+        try:
+            drawing = Drawing(name)
+        except ValueError as error:
+            logger.warning("a figure that a notebook cannot draw: %s", error, location=figure)
+            self.text.append(f"*{alt}*")
+        else:
+            output = new_output("execute_result", data={"text/html": drawing._repr_html_(), "text/plain": repr(drawing)})
+            self.cells.append(hidden(f'from unrolled.figures.drawings import Drawing\nDrawing("{name}")', self.writer.figure(figure),
+                                     outputs=[output]))
         self.text.append(self.writer.caption(figure))
 
-    def take_exercise(self, box: nodes.container) -> None:
+    def take_exercise(self, box: nodes.container, level: int) -> None:
         """An exercise, its words written by the same writer as the page around it."""
         self.flush()
-        parts = {part: self.writer.blocks(child) for child in box.children if isinstance(child, nodes.container)
-                 for part in child.get("classes", ())}
-        folds = [self.writer.blocks(fold) for fold in box.findall(nodes.container) if fold.get("design_component") == "dropdown"]
-        self.cells.append(Placed(get(box["exercise"]), parts["practice-statement"], folds[-1]))
+        statement = next(part for part in box.children if "practice-statement" in part["classes"])
+        fold = [fold for fold in box.findall(nodes.container) if fold.get("design_component") == "dropdown"][-1]
+        explanation = [child for child in fold.children if not isinstance(child, nodes.rubric)][1:]       # after the code
+        exercise = get(box["exercise"])
+        title = f"{'#' * level} Practise: {exercise.title}"
+        self.cells.append(Placed(exercise, f"{title}\n\n{self.writer.blocks(statement.children)}", self.writer.blocks(explanation)))
 
     def cells_for(self, variant: str) -> list:
-        rest = [code_cell(cell) for cell in self.code[self.next_code:] if cell.cell_type == "code"]
-        return [cell for piece in self.cells for cell in (piece.cells(variant) if isinstance(piece, Placed) else [piece])] + rest
+        cells = [cell for piece in self.cells for cell in (piece.cells(variant) if isinstance(piece, Placed) else [piece])]
+        if variant == "instructor" and any(cell.cell_type == "code" for cell in cells):
+            cells.insert(0, new_markdown_cell(self.plan()))
+        return cells
 
-
-def code_cell(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
-    """A cell of the page with its outputs, folded where the page folds or hides it."""
-    outputs = [output for output in cell.outputs if not any("papermill" in mime for mime in output.get("data", {}))]
-    tags = cell.metadata.get("tags", [])
-    title = next((FOLDED[tag] for tag in tags if tag in FOLDED), None)
-    made = hidden(cell.source, title, outputs=outputs) if title else new_code_cell(cell.source, outputs=outputs)
-    made.execution_count = None
-    for output in made.outputs:
-        if output.output_type == "execute_result":
-            output.execution_count = None
-    if tags:
-        made.metadata["tags"] = list(tags)
-    return made
+    def plan(self) -> str:
+        """What an instructor wants to know of the page before reading it."""
+        words = sum(len(piece.source.split()) for piece in self.cells if not isinstance(piece, Placed) and piece.cell_type == "markdown")
+        exercises = [piece.exercise for piece in self.cells if isinstance(piece, Placed)]
+        lines = [f"**For the instructor.** Reading takes about {max(1, round(words / READING))} minutes, at {READING} words a minute."]
+        if exercises:
+            lines += ["| exercise | minutes | points |", "| --- | --- | --- |",
+                      *(f"| {exercise.title} | {exercise.minutes} | {points(exercise)} |" for exercise in exercises),
+                      f"| all | {sum(e.minutes for e in exercises)} | {sum(map(points, exercises))} |"]
+        else:
+            lines.append("The page has no exercise that is checked; the questions at its end serve for a talk.")
+        return "\n\n".join([lines[0], "\n".join(lines[1:])])
 
 
 @dataclass
@@ -217,26 +262,85 @@ class Placed:
         """As cells: for the learner, solved, or with what an instructor wants to know."""
         exercise, name = self.exercise, self.exercise.name
         given = ", ".join([f'"{name}"', *exercise.answers])
-        intro = new_markdown_cell(f"### Practise: {exercise.title}\n\n{self.statement}")
+        statement = new_markdown_cell(self.statement)
         if variant == "learner":
-            return [intro, new_code_cell(exercise.start.strip()),
+            return [statement, new_code_cell(exercise.start.strip()),
                     new_code_cell(f'from unrolled.exercises import check, hint, show, solution\n\nshow("{name}")    # or: check({given})')]
         solved = [new_code_cell(exercise.solution.strip()),
                   new_code_cell(f"from unrolled.exercises import check\n\nfeedback = check({given})\nassert feedback.passed, feedback\nfeedback"),
                   new_markdown_cell(self.explanation)]
-        return [intro, *([new_markdown_cell(self.for_the_instructor())] if variant == "instructor" else []), *solved]
+        return [statement, *([new_markdown_cell(for_the_instructor(exercise))] if variant == "instructor" else []), *solved]
 
-    def for_the_instructor(self) -> str:
-        """What to expect, how to mark, and what the check says to the usual mistakes."""
-        exercise = self.exercise
-        marking = "\n".join(f"- {points} point{'s' * (points != 1)}: {what}" for points, what in exercise.marking)
-        mistakes = "\n".join(f"- {mistake.name}: *{mistake.told}*" for mistake in exercise.mistakes)
-        return (f"**For the instructor.** About {exercise.minutes} minutes. {exercise.difficulties}\n\n**Marking**\n\n{marking}\n\n"
-                f"**Usual mistakes, and what the check says to them**\n\n{mistakes}")
+
+def points(exercise: Exercise) -> int:
+    return sum(number for number, _ in exercise.marking)
+
+
+def for_the_instructor(exercise: Exercise) -> str:
+    """What to expect, how to mark, and what the check says to the usual mistakes."""
+    marking = "\n".join(f"- {number} point{'s' * (number != 1)}: {what}" for number, what in exercise.marking)
+    mistakes = "\n".join(f"- {mistake.name}: *{mistake.told}*" for mistake in exercise.mistakes)
+    return (f"**For the instructor.** About {exercise.minutes} minutes. {exercise.difficulties}\n\n**Marking**\n\n{marking}\n\n"
+            f"**Usual mistakes, and what the check says to them**\n\n{mistakes}")
+
+
+def tags(cell: nbformat.NotebookNode) -> list[str]:
+    return cell.metadata.get("tags", [])
+
+
+def code_cell(cell: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    """A cell of the page with its outputs, folded where the page folds or hides it."""
+    title = next((FOLDED[tag] for tag in tags(cell) if tag in FOLDED), None)
+    outputs = kept_outputs(cell)
+    return hidden(cell.source, title, outputs=outputs) if title else new_code_cell(cell.source, outputs=outputs)
+
+
+def kept_outputs(cell: nbformat.NotebookNode) -> list:
+    """What a cell put out, for a reader: without the values glued into the text, and pictures as pictures, with words."""
+    kept: list = []
+    for output in copy.deepcopy(cell.outputs):
+        data = output.get("data", {})
+        if any("papermill" in kind for kind in data):
+            continue
+        if output.output_type == "stream" and kept and kept[-1].get("name") == output.name:
+            kept[-1].text += output.text
+            continue
+        if output.output_type == "execute_result":
+            output.execution_count = None
+        if "image/png" in data:
+            if "<svg" in data.get("text/html", ""):              # a preview that takes no style sheet would show nothing
+                del data["text/html"]
+            output.metadata["image/png"] = {**output.metadata.get("image/png", {}), "alt": " ".join(data.get("text/plain", "").split())}
+        kept.append(output)
+    return kept
+
+
+def with_steady_models(notebook: nbformat.NotebookNode, page: str) -> nbformat.NotebookNode:
+    """The notebook with names of its widgets' models that are the same in every build."""
+    state = notebook.metadata.get("widgets", {}).get(STATE, {}).get("state", {})
+    if not state:
+        return notebook
+    steady = {name: hashlib.md5(f"{page} {k}".encode(), usedforsecurity=False).hexdigest() for k, name in enumerate(state)}
+    text = re.sub("|".join(map(re.escape, state)), lambda match: steady[match[0]], json.dumps(notebook))
+    return nbformat.from_dict(json.loads(text))
+
+
+def pruned(text: str, names: set[str]) -> str:
+    """A Markdown text with no anchors but these."""
+    def left(match: re.Match) -> str:
+        kept = "".join(anchor for anchor in re.findall(r"<a .*?></a>", match[1]) if re.search(r'"(.*)"', anchor)[1] in names)
+        return kept + match[2] if kept else ""
+    return ANCHORS.sub(left, text)
+
+
+def tidy(app, error) -> None:
+    """No style sheets of extensions beside the notebooks."""
+    if app.builder.name == NotebookBuilder.name:
+        shutil.rmtree(Path(app.outdir) / "_static", ignore_errors=True)
 
 
 def setup(app) -> None:
     app.add_builder(NotebookBuilder)
     app.add_post_transform(LeaveOutputs)
-    app.add_config_value("unrolled_site", "", "env")
-    app.add_config_value("unrolled_package", "unrolled", "env")
+    app.add_config_value("unrolled_package", "unrolled", "")
+    app.connect("build-finished", tidy, priority=900)

@@ -63,6 +63,7 @@ class Practice(SphinxDirective):
         hints = [fold(f"Hint {k} of {len(exercise.hints)}", hint) for k, hint in enumerate(exercise.hints, 1)]
         box += self.parsed("practice-folds", "\n\n".join([*hints, fold("Solution", code(exercise.solution), exercise.explanation)]))
         here["practice"] = True
+        self.set_source_info(box)                                # the notebooks place what the page hides by its line
         return [box]
 
     def parsed(self, part: str, text: str) -> nodes.container:
