@@ -162,7 +162,7 @@ def test_nbconvert_has_nothing_to_complain_of(page):
         html, _ = exporter.from_notebook_node(read(variant, page))
         # Its template has no place for the words of a PNG, which the notebook carries as the output's text and metadata.
         assert not [line for line in said.lines if "Alternative text is missing" not in line]
-        assert "Traceback" not in html and f"<title>{'Notebook'}" in html
+        assert "Traceback" not in html and "<title>Notebook" in html
 
 
 # ---- execution ----

@@ -201,7 +201,8 @@ def small(tmp_path):
     """A book of one page."""
     (tmp_path / "book").mkdir()
     shutil.copy(ROOT / "_config.yml", tmp_path)
-    (tmp_path / "book/page.md").write_text("# A *page*\n\n```{math}\n:label: eq-a\n\\hidH < 1\n```\n\n:::{math}\n:label: eq-b\nb\n:::\n", encoding="utf-8")
+    page = "# A *page*\n\n```{math}\n:label: eq-a\n\\hidH < 1\n```\n\n:::{math}\n:label: eq-b\nb\n:::\n"
+    (tmp_path / "book/page.md").write_text(page, encoding="utf-8")
     return tmp_path
 
 
@@ -239,5 +240,6 @@ def test_the_command(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     main(["out"])
     main(["out", "--root", "book", "--tests", "hidden", "--package", "mine"])
-    assert asked == [((Path("out"), tmp_path), {"hidden": False, "package": None}), ((Path("out"), Path("book")), {"hidden": True, "package": "mine"})]
+    assert asked == [((Path("out"), tmp_path), {"hidden": False, "package": None}),
+                     ((Path("out"), Path("book")), {"hidden": True, "package": "mine"})]
     assert "The assignments are in out. Read README.md there first." in capsys.readouterr().out

@@ -162,7 +162,8 @@ def test_folds_can_be_opened_in_a_notebook():
                                     "<code>&lt;unk&gt;</code><strong>!</strong></summary>\n\nNo.\n\n$$\na = b\n$$\n\n</details>")
     link = one(nodes.rubric(), one(nodes.reference(refuri="x"), nodes.Text("a link")))
     assert "<summary>a link</summary>" in writer().block(component("dropdown", link))
-    assert writer().block(component("dropdown", paragraph("a"), has_title=False, opened=True)).startswith("<details open>\n<summary>More</summary>\n\na")
+    opened = component("dropdown", paragraph("a"), has_title=False, opened=True)
+    assert writer().block(opened).startswith("<details open>\n<summary>More</summary>\n\na")
 
 
 def test_tabs_become_sections():
@@ -178,16 +179,19 @@ def test_a_table_keeps_its_columns():
 
 
 def test_bars_and_paragraphs_in_a_cell():
-    entry = one(nodes.entry(), paragraph("a|b"), one(nodes.paragraph(), nodes.math("", "|c| \\|H\\|")), one(nodes.bullet_list(), one(nodes.list_item(), paragraph("d"))))
+    entry = one(nodes.entry(), paragraph("a|b"), one(nodes.paragraph(), nodes.math("", "|c| \\|H\\|")),
+                one(nodes.bullet_list(), one(nodes.list_item(), paragraph("d"))))
     assert writer().cell(entry) == "a\\|b<br>$\\vert c\\vert  \\Vert H\\Vert $<br>- d"
-    table = one(nodes.table(), nodes.title("", "Sizes"), one(nodes.tgroup(cols=1), one(nodes.thead(), one(nodes.row(), one(nodes.entry(), paragraph("h"))))))
+    head = one(nodes.thead(), one(nodes.row(), one(nodes.entry(), paragraph("h"))))
+    table = one(nodes.table(), nodes.title("", "Sizes"), one(nodes.tgroup(cols=1), head))
     assert writer().block(table) == "**Sizes**\n\n| h |\n| --- |"
 
 
 def test_the_package_page():
     signature = one(addnodes.desc_signature(ids=["unrolled.f"]), addnodes.desc_name("", "f"), nodes.Text("(X,\n Y)"))
     fields = one(nodes.field_list(), one(nodes.field(), nodes.field_name("", "Returns"), one(nodes.field_body(), paragraph("a number"))),
-                 one(nodes.field(), nodes.field_name("", "Args"), one(nodes.field_body(), one(nodes.bullet_list(), one(nodes.list_item(), paragraph("X"))))))
+                 one(nodes.field(), nodes.field_name("", "Args"),
+                     one(nodes.field_body(), one(nodes.bullet_list(), one(nodes.list_item(), paragraph("X"))))))
     made = writer().block(one(addnodes.desc(), addnodes.index(entries=[]), signature, one(addnodes.desc_content(), paragraph("It adds."), fields)))
     assert made == ('- <a id="unrolled.f"></a>**`f(X, Y)`**\n\n  It adds.\n\n  - **Returns**: a number\n'
                     "  - **Args**:\n    - X")
