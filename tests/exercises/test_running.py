@@ -2,6 +2,7 @@
 import _thread
 import io
 import random
+import signal
 import sys
 import threading
 import time
@@ -149,8 +150,12 @@ def test_an_interrupt_reaches_the_notebook_and_ends_the_code(wait):
             pass
 
     before, stdout = threading.active_count(), sys.stdout
-    with pytest.raises(KeyboardInterrupt):
-        carefully(endless, 30)
+    handler = signal.signal(signal.SIGINT, signal.default_int_handler)          # a shell's background job ignores it
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            carefully(endless, 30)
+    finally:
+        signal.signal(signal.SIGINT, handler)
     assert sys.stdout is stdout
     quiet(before)
 
