@@ -62,21 +62,23 @@ def cost(kind: str, num_inputs: int, num_hiddens: int, steps: int = 1, batch: in
         tokens: the inputs are integer tokens, so that their product is a look-up and costs nothing here.
 
     Returns:
-        parameters: g (d h + h h + h): the weights and one bias of each box. The GRU's candidate has a
-            second bias, ``b_hh``, because its reset gate acts after the product: h more.
-        stored_parameters: g (d h + h h + 2 h), as torch.nn stores them, with two biases a box.
-        multiply_adds_forward: T N g (d h + h h). Each weight takes part in one multiplication and one
-            addition, at each step of each example. A FLOP count is twice as much. Only the products are
-            counted; what happens element by element (biases, activations, gates) grows with h, not with
-            h h, and is left out.
-        multiply_adds_backward: N g (T d h + T h h + (T - 1) h h). Each product ``Y = X W`` has two in the
-            backward pass, one for the gradient of W and one for that of X. Neither the inputs nor the
-            first state need a gradient, so those two are left out, as autograd leaves them out. For
-            many steps and d well below h that is nearly twice the forward pass. A layer that stands on
-            another needs its inputs' gradient, T N g d h more.
-        training_values: T N ``kept_values``, until the backward pass is done (cf. Appleyard et al. 2016,
-            who order these products for a GPU).
-        inference_values: N h, for the LSTM 2 N h: the state is all that the next step needs.
+        A ``Cost``, where g is the number of boxes.
+
+        - ``parameters``: g (d h + h h + h), the weights and one bias of each box. The GRU's candidate has a
+          second bias, ``b_hh``, because its reset gate acts after the product: h more.
+        - ``stored_parameters``: g (d h + h h + 2 h), as torch.nn stores them, with two biases a box.
+        - ``multiply_adds_forward``: T N g (d h + h h). Each weight takes part in one multiplication and one
+          addition, at each step of each example. A FLOP count is twice as much. Only the products are
+          counted; what happens element by element (biases, activations, gates) grows with h, not with
+          h h, and is left out.
+        - ``multiply_adds_backward``: N g (T d h + T h h + (T - 1) h h). Each product ``Y = X W`` has two in the
+          backward pass, one for the gradient of W and one for that of X. Neither the inputs nor the
+          first state need a gradient, so those two are left out, as autograd leaves them out. For
+          many steps and d well below h that is nearly twice the forward pass. A layer that stands on
+          another needs its inputs' gradient, T N g d h more.
+        - ``training_values``: T N ``kept_values``, until the backward pass is done (cf. Appleyard et al. 2016,
+          who order these products for a GPU).
+        - ``inference_values``: N h, for the LSTM 2 N h. The state is all that the next step needs.
 
     Raises:
         ValueError: an unknown kind, or a count that is no whole number of at least 1.

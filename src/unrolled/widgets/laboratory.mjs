@@ -320,8 +320,11 @@ function render({ model, el }) {
     "change:runs": listRuns, "change:progress": tell };
   for (const [event, call] of Object.entries(calls)) model.on(event, call);
   listRuns();
-  model.send({ kind: "hello" });
-  return () => { for (const [event, call] of Object.entries(calls)) model.off(event, call); said.stop(); own?.stop(); };
+  let greetings = 0;                                     // a kernel that is just starting may miss the first
+  const hello = () => { if (own || greetings++ >= 10) clearInterval(greeting); else model.send({ kind: "hello" }); };
+  const greeting = setInterval(hello, 2000);
+  hello();
+  return () => { clearInterval(greeting); for (const [event, call] of Object.entries(calls)) model.off(event, call); said.stop(); own?.stop(); };
 }
 
 export default { render: guarded(render) };

@@ -7,7 +7,9 @@ import secrets
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
+from urllib.parse import urlparse
 
 import nbformat
 import pytest
@@ -91,19 +93,35 @@ def exported(page: str) -> nbformat.NotebookNode:
     return made
 
 
+def wait_for_kernel(address):
+    """Until the server says that the notebook's kernel is idle and that somebody listens to it."""
+    parts = urlparse(address)
+    name, deadline = parts.path.rsplit("/", 1)[-1], time.monotonic() + 90
+    while time.monotonic() < deadline:
+        with urllib.request.urlopen(f"http://{parts.netloc}/api/sessions?{parts.query}", timeout=10) as answer:
+            kernels = [session["kernel"] for session in json.load(answer) if session["path"] == name]
+        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
+            time.sleep(1)
+            return
+        time.sleep(0.3)
+
+
 def run_all(page, address):
     """Open a notebook and run it to its end."""
     page.goto(address)
     page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=90_000)
-    page.get_by_role("menuitem", name="Run", exact=True).click()
-    runs = page.locator("li[data-command='runmenu:run-all']")
-    runs.click()
-    asked = page.locator(".jp-Dialog button", has_text=re.compile("^Select$"))
-    with contextlib.suppress(PlaywrightTimeout):             # JupyterLab asks which kernel where it was not quite ready
-        asked.click(timeout=3000)
+    wait_for_kernel(address)
+    for attempt in range(4):                         # JupyterLab drops what it is asked before it has its kernel, or asks which
+        page.get_by_role("menuitem", name="Run", exact=True).click()
+        page.locator("li[data-command='runmenu:run-all']").click()
+        with contextlib.suppress(PlaywrightTimeout):
+            page.locator(".jp-Dialog button", has_text=re.compile("^Select$")).click(timeout=1000)
+        with contextlib.suppress(PlaywrightTimeout):
+            page.wait_for_function("() => /\\d/.test(document.querySelector('.jp-CodeCell .jp-InputPrompt').textContent)", timeout=45_000)
+            break
     error = "[data-mime-type='application/vnd.jupyter.error']"
     page.wait_for_function("error => document.querySelector(error) || [...document.querySelectorAll('.jp-OutputArea-output')]"
-                           ".some(o => o.textContent.includes('everything ran'))", arg=error, timeout=400_000)
+                           ".some(o => o.textContent.includes('everything ran'))", arg=error, timeout=300_000)
     assert not page.locator(error).count(), page.locator(error).first.inner_text()
 
 
@@ -115,7 +133,7 @@ def ask(page, code, pattern):
     page.keyboard.insert_text(code)
     page.keyboard.press("Control+Enter")
     output = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
-    output.filter(has_text=re.compile(pattern)).wait_for(timeout=400_000)
+    output.filter(has_text=re.compile(pattern)).wait_for(timeout=60_000)
     return output.last.inner_text()
 
 
@@ -134,30 +152,6 @@ def test_a_slider_moved_in_the_lab_is_moved_in_the_kernel(lab, browser, watch):
     page.keyboard.press("End")
     assert "weight 1.50" in page.locator(".unrolled .u-said").inner_text()
     assert "weight=1.5" in ask(page, "print(f'weight={widget.weight}')", r"weight=")
-    context.close()
-    assert not errors
-
-
-def test_a_laboratory_runs_and_is_stopped_in_the_lab(lab, browser):
-    """The kernel trains in the background, the bar moves, the page's button stops it, and the row is in the kernel."""
-    work, address = lab
-    code = ("from unrolled.recorded import recorded\nfrom unrolled.trials import Bench\nfrom unrolled.widgets import Laboratory\n"
-            "story = 'the machine stood in the old garden, and nobody had moved it since the summer before last. ' * 40\n"
-            "lab = Laboratory(recorded('hyperparameters'), name='num_steps', value=8)\n"
-            "lab.bench = Bench(story, split='honest', windows=10 ** 9, device='cpu')\nlab")
-    nbformat.write(new_notebook(code, "print('everything ran')"), work / "laboratory.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 1600})
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    run_all(page, address("laboratory.ipynb"))
-    page.get_by_role("button", name="Run it here").click()
-    page.wait_for_function("() => /8 steps: [1-9]/.test(document.querySelector('.u-lab').textContent)", timeout=400_000)
-    time.sleep(2)                                                   # some passes, so that there is something to keep
-    page.get_by_role("button", name="Stop", exact=True).click()
-    page.locator(".u-mine td", has_text="stopped after").wait_for(timeout=400_000)
-    assert page.locator(".u-charts .u-own").count() == 2
-    assert "state=stopped steps=8" in ask(page, "print('state={state} steps={num_steps}'.format(**lab.runs[0]))", r"state=")
     context.close()
     assert not errors
 
