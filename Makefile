@@ -23,6 +23,8 @@ export PYTHONHASHSEED = 0
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
+NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
+
 .PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
 
 help:  ## this list
@@ -38,11 +40,13 @@ assets: environment
 
 book: assets  ## execute every notebook, build the site into _build/html (10 minutes the first time, seconds when nothing changed)
 	@$(BIN)/jupyter-book build -W -n --keep-going .
+	$(NOTEBOOKS)
+	cp -r _build/notebooks _build/html/
 	echo
 	echo "The book is in _build/html. Open _build/html/index.html, or read it with: make serve"
 
-notebooks: assets  ## every page as notebooks (learner's, solved, instructor's) into _build/notebooks, from the book's own executions (a minute after make book)
-	@$(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
+notebooks: assets  ## every page as notebooks (learner's, solved, instructor's, plain) into _build/notebooks, from the book's own executions (a minute after make book)
+	@$(NOTEBOOKS)
 	echo
 	echo "The notebooks are in _build/notebooks."
 
@@ -64,10 +68,11 @@ strict: assets  ## build from those executions with every warning an error, exec
 
 test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second build that executes nothing, and run (5 minutes)
 	@rm -rf _build/notebooks.first && cp -r _build/notebooks _build/notebooks.first
-	$(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks . > _build/notebooks.log 2>&1
+	$(NOTEBOOKS) > _build/notebooks.log 2>&1
 	if grep -q "Executing notebook" _build/notebooks.log; then echo "the notebooks' build executed a page again" >&2; exit 1; fi
 	diff -rq _build/notebooks.first _build/notebooks
 	rm -rf _build/notebooks.first
+	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	$(BIN)/python -m pytest tests/book/test_notebooks.py
 
 test-site: assets  ## the built pages in Chromium, the workflows through actionlint

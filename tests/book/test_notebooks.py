@@ -2,7 +2,7 @@
 
 `make test-notebooks` builds them first. What is executed here, and why no more:
 
-- Of a page without exercises the three notebooks hold the same code cells, and but for the first cell and the drawings they
+- Of a page without exercises the four notebooks hold the same code cells, and but for the first cell and the drawings they
   are the cells of the book, in its order, with the outputs of its execution. So they have been executed: the equality is
   what is tested.
 - Of a page with exercises the solved notebook and the instructor's hold the same code cells. One of them and the learner's are
@@ -32,7 +32,7 @@ ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "_build" / "notebooks"
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [Path(entry).name for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
-VARIANTS = {"learner": OUT, "solved": OUT / "solved", "instructor": OUT / "instructor"}
+VARIANTS = {"learner": OUT, "solved": OUT / "solved", "instructor": OUT / "instructor", "plain": OUT / "plain"}
 EVERY = [pytest.param(variant, page, id=f"{variant}: {page}") for variant in VARIANTS for page in PAGES]
 PRACTISED = [page for page in PAGES if any(get(name).page == page for name in names())]
 every_notebook = pytest.mark.parametrize("variant, page", EVERY)
@@ -68,7 +68,7 @@ def executed(page):
     return code(cache.merge_match_into_notebook(notebook)[1])
 
 
-def test_every_page_is_there_three_times():
+def test_every_page_is_there_four_times():
     for folder in VARIANTS.values():
         assert {path.stem for path in folder.glob("*.ipynb")} == set(PAGES), "run `make notebooks` first"
 
@@ -135,8 +135,9 @@ def test_it_has_the_cells_and_the_outputs_of_the_book(page):
 
 @pytest.mark.parametrize("page", PAGES)
 def test_the_variants_differ_where_they_should(page):
-    learner, solved, instructor = ([cell.source for cell in code(read(variant, page))] for variant in VARIANTS)
+    learner, solved, instructor, plain = ([untitled(cell) for cell in code(read(variant, page))] for variant in VARIANTS)
     assert solved == instructor
+    assert [re.sub("^# .*\n", "", source) for source in plain] == [re.sub("^# .*\n", "", source) for source in learner]
     assert (learner != solved) == (page in PRACTISED)
     for name in names():
         if get(name).page == page:

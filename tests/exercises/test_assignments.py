@@ -120,7 +120,7 @@ def test_the_instructor_gets_the_solution_and_a_word_on_what_students_can_see(ma
     for page, exercises in pages().items():
         said = sources(made / page / "autograder" / f"{page}.ipynb")
         assert all(exercise.solution.strip() in said for exercise in exercises)
-        assert "unrolled @ git+" in (made / page / "autograder/requirements.txt").read_text()
+        assert "unrolled[notebooks] @ git+" in (made / page / "autograder/requirements.txt").read_text()
     text = (made / "README.md").read_text(encoding="utf-8")
     assert "| memory-cell | gates, node, state, hidden, step | 30 | 16 |" in text
     assert "the package that they install holds" in text and 'solution("gates")' in text and "TESTS=hidden" in text

@@ -14,6 +14,7 @@ from sphinx.application import Sphinx
 from sphinx.errors import ExtensionError
 from sphinx.util.docutils import docutils_namespace, patch_docutils
 
+from unrolled.addresses import Addresses
 from unrolled.exercises import get
 from unrolled.site import notebooks
 
@@ -174,11 +175,11 @@ def book(tmp_path_factory):
         (source / name).write_text(text, encoding="utf-8")
     settings = {"source_suffix": {".md": "myst-nb"},              # else Sphinx writes into its own default, for all books to come
                 "extensions": ["myst_nb", "sphinx_design", "sphinx_book_theme", "sphinxcontrib.bibtex", "unrolled.site.practice",
-                               "unrolled.site.notebooks"],
+                               "unrolled.site.page_links", "unrolled.site.notebooks"],
                 "myst_enable_extensions": ["colon_fence", "dollarmath"], "bibtex_bibfiles": ["b.bib"], "numfig": True,
                 "nb_execution_mode": "cache", "nb_execution_raise_on_error": True, "exclude_patterns": ["_build"],
                 "mathjax3_config": {"tex": {"macros": {"X": "\\mathbf{X}", "hidH": "\\class{lstm-h}{\\mathbf{H}}"}}},
-                "unrolled_package": "unrolled @ git+https://example.org/copy.git"}
+                "unrolled_home": {"owner": "ada", "repository": "copy"}}
 
     def build(builder="notebooks"):
         out, warnings = source / "_build" / builder, io.StringIO()
@@ -208,9 +209,10 @@ def code(notebook):
 
 def test_nothing_is_said_and_all_is_written(built):
     assert built.warnings == ""
-    for folder in ("", "solved", "instructor"):
+    for folder in ("", "solved", "instructor", "plain"):
         assert {path.name for path in (built.out / folder).glob("*.ipynb")} == {"index.ipynb", "cell.ipynb", "terms.ipynb"}
-    assert {path.name for path in built.out.iterdir()} == {"index.ipynb", "cell.ipynb", "terms.ipynb", "solved", "instructor"}
+    assert {path.name for path in built.out.iterdir()} == {"index.ipynb", "cell.ipynb", "terms.ipynb", "solved", "instructor", "plain",
+                                                          "README.md", "requirements.txt", "runtime.txt"}
 
 
 def test_the_parts_stand_in_the_order_of_the_page(built):
@@ -266,7 +268,7 @@ def test_a_table_and_a_fold(built):
 def test_the_first_cell_installs_and_begins(built):
     first = read(built).cells[0]
     assert first.source.startswith("#@title ") and first.metadata["cellView"] == "form" and first.metadata["jupyter"]["source_hidden"]
-    assert '"unrolled @ git+https://example.org/copy.git"' in first.source and first.source.endswith("begin()")
+    assert '"unrolled[notebooks] @ git+https://github.com/ada/copy.git@main"' in first.source and first.source.endswith("begin()")
     assert all(cell.cell_type == "markdown" for cell in read(built, "terms").cells)      # nothing to install for a page of words
 
 
@@ -329,6 +331,25 @@ def test_the_instructor_gets_all_that_helps(built):
     assert all(f"- {mistake.name}: *{mistake.told}*" in text for mistake in exercise.mistakes)
     solved = [cell.source for cell in code(read(built, variant="solved"))]
     assert [cell.source for cell in code(notebook)] == solved
+
+
+def test_the_plain_one_has_text_and_code_alone(built):
+    learner, plain = read(built), read(built, variant="plain")
+    assert [re.sub("^#@title", "#", cell.source) for cell in learner.cells] == [cell.source for cell in plain.cells]
+    assert not any(cell.metadata or cell.get("outputs") for cell in plain.cells) and "widgets" not in plain.metadata
+    assert any(cell.get("outputs") for cell in learner.cells)
+    assert plain.cells[0].source.startswith("# Get ready: ")
+
+
+def test_the_branch_lists_its_notebooks_in_the_order_of_the_book(built):
+    readme = (built.out / "README.md").read_text(encoding="utf-8")
+    assert [name for name in re.findall(r"^\| \[[^]]+\]\((\w+)\.ipynb\)", readme, re.M)] == ["index", "cell", "terms"]
+    assert Addresses("ada", "copy").colab("cell") in readme and Addresses("ada", "copy").binder("cell") in readme
+    for target in re.findall(r"\]\(([^)]+)\)", readme):
+        assert target.startswith("https://") or (built.out / target).is_file(), target
+    head, rule, *rows = [line for line in readme.splitlines() if line.startswith("|")]
+    assert {line.count(" |") for line in (head, rule, *rows)} == {6}
+    assert (built.out / "requirements.txt").read_text().splitlines()[0] == Addresses("ada", "copy").package
 
 
 def test_every_notebook_is_valid_and_knows_no_date(built):
@@ -402,7 +423,7 @@ def shell():
     return made
 
 
-FIRST = notebooks.BEGIN.format(package="unrolled @ git+https://example.org/copy.git")
+FIRST = notebooks.first_cell(Addresses("ada", "copy"))
 
 
 def test_where_the_package_is_there_nothing_is_installed(shell, monkeypatch, capsys):
@@ -419,7 +440,7 @@ def test_where_it_is_missing_torch_and_numpy_stay(shell, monkeypatch, capsys):
     monkeypatch.setattr("unrolled.notebook.begin", lambda: print("begun"))
     assert shell.run_cell(FIRST).success
     asked, = shell.asked
-    assert asked.startswith("install --quiet ") and asked.endswith('"unrolled @ git+https://example.org/copy.git"')
+    assert asked.startswith("install --quiet ") and asked.endswith('"unrolled[notebooks] @ git+https://github.com/ada/copy.git@main"')
     for name in ("torch", "numpy"):
         assert f" {name}=={importlib.metadata.version(name)} " in asked
     assert capsys.readouterr().out == "begun\n"
@@ -430,6 +451,14 @@ def test_where_it_cannot_be_installed_a_sentence_says_so(shell, monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     result = shell.run_cell(FIRST)
     assert str(result.error_in_exec) == "The package could not be installed: the lines above say why. Is there a network?"
+
+
+def test_where_its_address_is_a_placeholder_the_sentence_says_that(shell, monkeypatch):
+    import importlib.util
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    result = shell.run_cell(notebooks.first_cell(Addresses()))
+    assert str(result.error_in_exec) == ("The package could not be installed: the lines above say why. Its address is a placeholder: "
+                                         "set the owner in the book's _config.yml (now your-name), and export it again.")
 
 
 def test_an_old_python_gets_a_sentence(shell, monkeypatch):

@@ -16,6 +16,7 @@ import nbformat
 import yaml
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_raw_cell
 
+from unrolled.addresses import read_addresses
 from unrolled.exercises.asking import get, names
 from unrolled.exercises.specification import Exercise
 from unrolled.tex import expand
@@ -28,7 +29,7 @@ README = """\
 | --- | --- | --- | --- |
 {rows}
 
-**Give out** `<assignment>/student`. A student needs `pip install "{package}" otter-grader statsmodels`.
+**Give out** `<assignment>/student`. A student needs `pip install "{package}" otter-grader`.
 
 **Keep** `<assignment>/autograder`: the solved notebook, and `autograder.zip`, which grades.
 
@@ -78,7 +79,7 @@ class Book:
         self.equations = {label: tex for text in texts.values() for _, label, tex in LABELLED.findall(text)}
         config = yaml.safe_load((root / "_config.yml").read_text(encoding="utf-8"))
         settings = config["sphinx"]["config"]
-        self.macros, self.package = settings["mathjax3_config"]["tex"]["macros"], settings["unrolled_package"]
+        self.macros, self.package = settings["mathjax3_config"]["tex"]["macros"], read_addresses(root).package
 
     def plain(self, myst: str) -> str:
         """A statement as Markdown: the equations that it refers to stand below it, with numbers of its own.
@@ -103,7 +104,7 @@ def master(page: str, exercises: list[Exercise], book: Book, *, hidden: bool = F
     Args:
         hidden: whether the tests are kept from the students.
     """
-    config = {"name": f"unrolled-{page}", "requirements": [book.package, "statsmodels"], "show_question_points": True,
+    config = {"name": f"unrolled-{page}", "requirements": [book.package], "show_question_points": True,
               "export_cell": {"pdf": False, "run_tests": not hidden}, "check_all_cell": not hidden,
               "tests": {"ok_format": False}, "generate": {"show_stdout": True}}
     cells = [block("ASSIGNMENT CONFIG", config),
@@ -198,6 +199,8 @@ def main(argv: list[str] | None = None) -> None:
     arguments = parser.parse_args(argv)
     make(arguments.out, arguments.root, hidden=arguments.tests == "hidden", package=arguments.package)
     print(f"The assignments are in {arguments.out}. Read README.md there first.")
+    if not arguments.package and (warning := read_addresses(arguments.root).warning):
+        print(warning)
 
 
 if __name__ == "__main__":

@@ -2,8 +2,10 @@
 
     jupyter-book build --builder custom --custom-builder notebooks .        (part of `make notebooks`)
 
-Each page becomes three, with the outputs of the book's own execution: the learner's ``<page>.ipynb``, and in
-folders beside it the solved one and the instructor's. Each of the three sets is whole, so that links lead on.
+Each page becomes four: the learner's ``<page>.ipynb``, and in folders beside it the solved one, the instructor's and
+the plain one. Three have the outputs of the book's own execution; the plain one is the learner's text and code alone,
+with no output and nothing folded. Each set is whole, so that links lead on. What GitHub and Binder look for, where these
+files are a branch of their own, is written beside them.
 """
 import copy
 import hashlib
@@ -22,13 +24,14 @@ from sphinx.errors import ExtensionError
 from sphinx.transforms.post_transforms import SphinxPostTransform
 from sphinx.util import logging
 
+from unrolled.addresses import Addresses
 from unrolled.exercises import get
 from unrolled.exercises.specification import Exercise
 from unrolled.figures.drawings import Drawing
 from unrolled.site.markdown import Writer
 
 logger = logging.getLogger(__name__)
-VARIANTS = ("learner", "solved", "instructor")
+VARIANTS = ("learner", "solved", "instructor", "plain")
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"},
           "accelerator": "GPU", "colab": {"provenance": []}}
 FOLDED = {"remove-cell": "Checks of the numbers in the text, and helpers", "remove-input": "Code of this output",
@@ -38,16 +41,27 @@ STATE = "application/vnd.jupyter.widget-state+json"
 ANCHORS = re.compile(r'((?:<a id="[^"]+"></a>)+)(\n*)')
 LINK = re.compile(r"\]\(<?([\w-]+\.ipynb)?#([^)>]+)>?\)")
 BEGIN = '''\
-import importlib.metadata, importlib.util, sys
+import importlib.metadata, importlib.util, os, sys
 assert sys.version_info >= (3, 11), f"This book needs Python 3.11 or later; this kernel has {{sys.version.split()[0]}}."
 if importlib.util.find_spec("unrolled") is None:        # torch and numpy stay as they are
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"             # a wrong address is an error, not a question
     there = importlib.metadata.distributions()
     kept = " ".join(f"{{d.name}}=={{d.version}}" for d in there if d.name in ("torch", "numpy"))
     %pip install --quiet {{kept}} "{package}"
     importlib.invalidate_caches()
-    assert importlib.util.find_spec("unrolled"), "The package could not be installed: the lines above say why. Is there a network?"
+    assert importlib.util.find_spec("unrolled"), "The package could not be installed: the lines above say why. {hint}"
 from unrolled.notebook import begin
 begin()'''
+
+
+TITLE = re.compile(r"^#@title (.*)\n")
+
+
+def first_cell(addresses: Addresses) -> str:
+    """The code that a notebook begins with: it installs the package where it is missing, and says what it runs on."""
+    hint = ("Is there a network?" if not addresses.warning else
+            f"Its address is a placeholder: set the owner in the book's _config.yml (now {addresses.owner}), and export it again.")
+    return BEGIN.format(package=addresses.package, hint=hint)
 
 
 def hidden(source: str, title: str, **options) -> nbformat.NotebookNode:
@@ -84,7 +98,7 @@ class NotebookBuilder(Builder):
 
     def prepare_writing(self, docnames) -> None:
         self.macros = self.config.mathjax3_config["tex"]["macros"]
-        self.made: dict[str, list] = {}                          # page -> its three notebooks, until all links are known
+        self.made: dict[str, list] = {}                          # page -> its notebooks, until all links are known
 
     def executed(self, docname: str) -> nbformat.NotebookNode:
         """The page as the book executed it; without cells where the page has no code."""
@@ -115,16 +129,17 @@ class NotebookBuilder(Builder):
         pieces = Pieces(writer, executed)
         pieces.take(doctree)
         page = Path(docname).name
-        self.made[page] = [self.notebook(page, pieces.cells_for(variant), executed) for variant in VARIANTS]
+        self.made[page] = [self.notebook(page, variant, pieces.cells_for(variant), executed) for variant in VARIANTS]
 
-    def notebook(self, page: str, cells: list, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
+    def notebook(self, page: str, variant: str, cells: list, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
         metadata = copy.deepcopy(KERNEL)
         if any(cell.cell_type == "code" for cell in cells):
-            cells = [hidden(BEGIN.format(package=self.config.unrolled_package), "Get ready: install what is missing, "
-                            "say what this runs on"), *cells]
+            cells = [hidden(first_cell(self.app.unrolled_addresses), "Get ready: install what is missing, say what this runs on"), *cells]
             if STATE in executed.metadata.get("widgets", {}):
                 metadata["widgets"] = executed.metadata["widgets"]
         notebook = new_notebook(cells=copy.deepcopy(cells), metadata=metadata)
+        if variant == "plain":
+            make_plain(notebook)
         for k, cell in enumerate(notebook.cells):
             cell.id = f"{page}-{k}"                              # the same in every build
         return with_steady_models(notebook, page)
@@ -145,6 +160,13 @@ class NotebookBuilder(Builder):
                 folder.mkdir(parents=True, exist_ok=True)
                 with open(folder / f"{page}.ipynb", "w", encoding="utf-8", newline="\n") as file:
                     nbformat.write(notebook, file)
+        for name, text in branch_files(self.app.unrolled_addresses, self.titles()).items():
+            (Path(self.outdir) / name).write_text(text, encoding="utf-8", newline="\n")
+
+    def titles(self) -> dict[str, str]:
+        """Page -> title, in the order of the book."""
+        order = [name for name in self.env.toctree_includes.get(self.config.root_doc, ()) if Path(name).name in self.made]
+        return {Path(name).name: self.env.titles[name].astext() for name in dict.fromkeys([self.config.root_doc, *order, *sorted(self.env.found_docs)])}
 
 
 class Pieces:
@@ -263,7 +285,7 @@ class Placed:
         exercise, name = self.exercise, self.exercise.name
         given = ", ".join([f'"{name}"', *exercise.answers])
         statement = new_markdown_cell(self.statement)
-        if variant == "learner":
+        if variant in ("learner", "plain"):
             return [statement, new_code_cell(exercise.start.strip()),
                     new_code_cell(f'from unrolled.exercises import check, hint, show, solution\n\nshow("{name}")    # or: check({given})')]
         solved = [new_code_cell(exercise.solution.strip()),
@@ -282,6 +304,30 @@ def for_the_instructor(exercise: Exercise) -> str:
     mistakes = "\n".join(f"- {mistake.name}: *{mistake.told}*" for mistake in exercise.mistakes)
     return (f"**For the instructor.** About {exercise.minutes} minutes. {exercise.difficulties}\n\n**Marking**\n\n{marking}\n\n"
             f"**Usual mistakes, and what the check says to them**\n\n{mistakes}")
+
+
+def make_plain(notebook: nbformat.NotebookNode) -> None:
+    """Leave text and code alone: no output, nothing folded, no state of widgets."""
+    notebook.metadata.pop("widgets", None)
+    for cell in notebook.cells:
+        cell.metadata = nbformat.NotebookNode()
+        if cell.cell_type == "code":
+            cell.source, cell.outputs = TITLE.sub(r"# \1\n", cell.source), []
+
+
+def branch_files(addresses: Addresses, titles: dict[str, str]) -> dict[str, str]:
+    """What stands beside the notebooks in their branch: a list of them, and what Binder installs."""
+    rows = [f"| [{title}]({page}.ipynb) | [Colab]({addresses.colab(page)}) | [Binder]({addresses.binder(page)}) | "
+            + " | ".join(f"[{variant}]({variant}/{page}.ipynb)" for variant in VARIANTS[1:]) + " |" for page, title in titles.items()]
+    readme = f"""# The notebooks of the book
+
+Made from [the book]({addresses.pages}) whose sources are in [the branch {addresses.branch}]({addresses.home}/tree/{addresses.branch}).
+Do not edit them here: each time the book is published, this branch is written anew.
+
+| the learner's | with a GPU | without an account | {' | '.join("with solutions" if v == "solved" else "for instructors" if v == "instructor" else "text and code alone" for v in VARIANTS[1:])} |
+|{' --- |' * (3 + len(VARIANTS[1:]))}
+""" + "\n".join(rows) + "\n"
+    return {"README.md": readme, "requirements.txt": f"{addresses.package}\njupyterlab\n", "runtime.txt": "python-3.12\n"}
 
 
 def tags(cell: nbformat.NotebookNode) -> list[str]:
@@ -342,5 +388,4 @@ def tidy(app, error) -> None:
 def setup(app) -> None:
     app.add_builder(NotebookBuilder)
     app.add_post_transform(LeaveOutputs)
-    app.add_config_value("unrolled_package", "unrolled", "")
     app.connect("build-finished", tidy, priority=900)
