@@ -10,6 +10,7 @@ from pathlib import Path
 import nbformat
 import pytest
 
+from unrolled.addresses import Addresses
 from unrolled.exercises import assignments, get, names
 from unrolled.exercises.assignments import Book, main, make, master, pages, points
 from unrolled.exercises.specification import defined
@@ -238,8 +239,12 @@ def test_the_command(monkeypatch, capsys, tmp_path):
     asked = []
     monkeypatch.setattr(assignments, "make", lambda *places, **options: asked.append((places, options)))
     monkeypatch.chdir(tmp_path)
+    (tmp_path / "_config.yml").write_text("sphinx: {config: {}}")
     main(["out"])
+    assert Addresses().warning in capsys.readouterr().out
+    (tmp_path / "_config.yml").write_text("sphinx: {config: {unrolled_home: {owner: ada}}}")
     main(["out", "--root", "book", "--tests", "hidden", "--package", "mine"])
     assert asked == [((Path("out"), tmp_path), {"hidden": False, "package": None}),
                      ((Path("out"), Path("book")), {"hidden": True, "package": "mine"})]
-    assert "The assignments are in out. Read README.md there first." in capsys.readouterr().out
+    said = capsys.readouterr().out
+    assert said == "The assignments are in out. Read README.md there first.\n"
