@@ -23,8 +23,8 @@ export PYTHONHASHSEED = 0
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
-.PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve lab links clean lock bench bench-costs reproducible
-.PHONY: push-notebooks weekly report-issue check-tag dist notebooks-zip
+.PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
+.PHONY: lab links push-notebooks weekly report-issue check-tag dist notebooks-zip
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -81,12 +81,12 @@ serve:  ## read the built book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html 8000
 
 PORT ?= 8888
-lab: $(if $(wildcard _build/notebooks/index.ipynb),environment,notebooks)  ## the notebooks in JupyterLab, on this machine alone, at http://localhost:8888 (PORT=9999 for another)
+lab: $(if $(wildcard _build/notebooks/index.ipynb),environment,notebooks)  ## the notebooks in JupyterLab, on this machine alone (PORT=8888)
 	@echo "JupyterLab opens the notebooks of _build/notebooks at the address below; Control-C ends it."
 	echo "Save what you want to keep elsewhere: the next make notebooks writes them anew."
 	unset UNROLLED_PROGRESS OMP_NUM_THREADS    # these are for builds and tests
-	exec $(BIN)/python -m jupyterlab --allow-root --ip=127.0.0.1 --port="$(PORT)" --ServerApp.port_retries=0 --Application.log_level=WARN \
-	  --ServerApp.root_dir=_build/notebooks --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None
+	exec $(BIN)/python -m jupyterlab --allow-root --ip=127.0.0.1 --port="$(PORT)" --ServerApp.port_retries=0 \
+	  --Application.log_level=WARN --ServerApp.root_dir=_build/notebooks --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None
 
 links: assets  ## whether every link of the book leads somewhere (a network; a minute after make book)
 	@rm -rf _build/linkcheck _build/links.md

@@ -14,7 +14,8 @@ def main(tag: str) -> None:
     for file, name in PLACES.items():
         version = re.search(rf"^{name} *[\"']?([^\"'\s]+)", (ROOT / file).read_text(encoding="utf-8"), re.M)[1]
         if tag != f"v{version}":
-            sys.exit(f"The tag is {tag or 'empty'}, but {file} names version {version}, whose tag is v{version}: change one of them.")
+            sys.exit(f"The tag is {tag or 'empty'}, but {file} names version {version}, whose tag is v{version}: "
+                     "change one of them.")
     print(f"The tag {tag} is that of the version, wherever it is named.")
 
 

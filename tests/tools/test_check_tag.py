@@ -33,7 +33,8 @@ def test_the_versions_own_tag(check):
 def test_another_tag_is_told_which_it_should_be(check, tag):
     done = check(tag)
     assert done.returncode == 1 and done.stderr.strip() == (
-        f"The tag is {tag or 'empty'}, but pyproject.toml names version {version()}, whose tag is v{version()}: change one of them.")
+        f"The tag is {tag or 'empty'}, but pyproject.toml names version {version()}, whose tag is v{version()}: "
+        "change one of them.")
 
 
 @pytest.mark.parametrize("place", PLACES)

@@ -28,7 +28,8 @@ print("everything is here")
 
 
 def hatchling(folder: Path, out: Path, *targets: str) -> None:
-    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", out, *targets], cwd=folder, check=True, capture_output=True)
+    subprocess.run([sys.executable, "-m", "hatchling", "build", "--directory", out, *targets], cwd=folder, check=True,
+                   capture_output=True)
 
 
 def names(wheel: Path) -> set[str]:
@@ -51,8 +52,8 @@ def test_the_wheel_is_the_package_its_records_and_nothing_else(built):
     records = {f"unrolled/data/{path.name}" for path in (ROOT / "book/data").iterdir()}
     found = {name for name in names(built[1]) if ".dist-info/" not in name}
     assert found == source | records
-    assert {"unrolled/widgets/lstm.mjs", "unrolled/widgets/widget.css", "unrolled/site/widget_host.js", "unrolled/text/embedded.txt",
-            "unrolled/data/cost-times.json"} <= found
+    assert {"unrolled/widgets/lstm.mjs", "unrolled/widgets/widget.css", "unrolled/site/widget_host.js",
+            "unrolled/text/embedded.txt", "unrolled/data/cost-times.json"} <= found
     assert any(name.endswith("licenses/LICENSE") for name in names(built[1]))
 
 
@@ -62,7 +63,8 @@ def test_the_sdist_has_what_the_wheel_needs_and_no_more(built):
     assert {"pyproject.toml", "README.md", "LICENSE", "PKG-INFO"} <= inside
     tops = {name.split("/")[0] for name in inside}
     assert tops <= {"src", "book", "pyproject.toml", "README.md", "LICENSE", "CITATION.cff", "PKG-INFO", ".gitignore"}
-    assert {name for name in inside if name.startswith("book/")} == {f"book/data/{path.name}" for path in (ROOT / "book/data").iterdir()}
+    records = {f"book/data/{path.name}" for path in (ROOT / "book/data").iterdir()}
+    assert {name for name in inside if name.startswith("book/")} == records
 
 
 def test_the_sdist_alone_makes_the_same_wheel(built, tmp_path):
@@ -78,8 +80,10 @@ def test_it_works_without_the_repository(built, tmp_path):
     """Installed into an environment of its own; what it requires is lent by this one."""
     venv.create(tmp_path / "venv")
     python = next(path for path in ((tmp_path / "venv/bin/python"), (tmp_path / "venv/Scripts/python.exe")) if path.exists())
-    site = Path(subprocess.check_output([python, "-c", "import sysconfig; print(sysconfig.get_path('purelib'))"], text=True).strip())
-    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", built[1]], check=True)
+    where = "import sysconfig; print(sysconfig.get_path('purelib'))"
+    site = Path(subprocess.check_output([python, "-c", where], text=True).strip())
+    subprocess.run([sys.executable, "-m", "pip", "--python", python, "install", "--quiet", "--no-deps", "--no-index", built[1]],
+                   check=True)
     import torch
     (site / "lent.pth").write_text(str(Path(torch.__file__).parents[1]))
     done = subprocess.run([python, "-P", "-W", "error::ImportWarning", "-c", USE], cwd=tmp_path, capture_output=True, text=True)

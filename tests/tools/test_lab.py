@@ -36,10 +36,11 @@ def command(port: int) -> list[str]:
 def environment(tmp_path_factory):
     """A home without settings, in which no browser opens."""
     home = tmp_path_factory.mktemp("home")
-    names = {"JUPYTER_CONFIG_DIR": "config", "JUPYTER_RUNTIME_DIR": "runtime", "JUPYTER_DATA_DIR": "data", "JUPYTERLAB_SETTINGS_DIR": "settings",
-             "JUPYTERLAB_WORKSPACES_DIR": "workspaces"}
-    return ({name: value for name, value in os.environ.items() if name not in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "JUPYTER_TOKEN")}
-            | {name: str(home / folder) for name, folder in names.items()} | {"BROWSER": "true", "PYTHONPATH": str(ROOT / "src")})
+    told = ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "JUPYTER_TOKEN")
+    kept = {name: value for name, value in os.environ.items() if name not in told}
+    folders = {name: str(home / name.lower()) for name in ("JUPYTER_CONFIG_DIR", "JUPYTER_RUNTIME_DIR", "JUPYTER_DATA_DIR",
+                                                           "JUPYTERLAB_SETTINGS_DIR", "JUPYTERLAB_WORKSPACES_DIR")}
+    return kept | folders | {"BROWSER": "true", "PYTHONPATH": str(ROOT / "src")}
 
 
 @pytest.fixture(scope="module")
@@ -59,8 +60,8 @@ def lab(book, environment, tmp_path_factory):
     log = tmp_path_factory.mktemp("log") / "log"
     port = free_port()
     with log.open("w") as file:
-        server = subprocess.Popen(command(port), cwd=book, env=environment, stdout=file, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL,
-                                  start_new_session=True)
+        server = subprocess.Popen(command(port), cwd=book, env=environment, stdout=file, stderr=subprocess.STDOUT,
+                                  stdin=subprocess.DEVNULL, start_new_session=True)
     try:
         deadline = time.monotonic() + 90
         while not (said := re.search(r"(http://127\.0\.0\.1:\d+)(/lab\S*)\?token=(\w+)", log.read_text())):
@@ -98,15 +99,17 @@ def test_a_kernel_has_the_package_and_its_progress_bars(lab):
     address, token = lab
     kernel = ask(lab, "api/kernels", data=b"{}", method="POST")["id"]
     code = "import os, unrolled\nprint(unrolled.__file__, os.environ.get('UNROLLED_PROGRESS'))"
-    message = {"header": {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": uuid.uuid4().hex, "version": "5.3"},
-               "parent_header": {}, "metadata": {}, "channel": "shell", "content": {"code": code, "silent": False}}
-    with contextlib.closing(websocket.create_connection(f"{address.replace('http', 'ws')}/api/kernels/{kernel}/channels?token={token}",
-                                                        timeout=90)) as channel:
+    header = {"msg_id": uuid.uuid4().hex, "msg_type": "execute_request", "username": "", "session": uuid.uuid4().hex,
+              "version": "5.3"}
+    message = {"header": header, "parent_header": {}, "metadata": {}, "channel": "shell",
+               "content": {"code": code, "silent": False}}
+    channels = f"{address.replace('http', 'ws')}/api/kernels/{kernel}/channels?token={token}"
+    with contextlib.closing(websocket.create_connection(channels, timeout=90)) as channel:
         channel.send(json.dumps(message))
         said = {}
         while "status" not in said:
             answer = json.loads(channel.recv())
-            if answer["parent_header"].get("msg_id") == message["header"]["msg_id"] and answer["msg_type"] in ("stream", "execute_reply"):
+            if answer["parent_header"].get("msg_id") == header["msg_id"] and answer["msg_type"] in ("stream", "execute_reply"):
                 said |= answer["content"]
     assert said["status"] == "ok", said
     assert said["text"].split() == [str(ROOT / "src/unrolled/__init__.py"), "None"]
@@ -117,7 +120,8 @@ def test_a_port_that_is_taken_is_said(book, environment):
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        done = subprocess.run(command(port), cwd=book, env=environment, capture_output=True, text=True, timeout=90, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command(port), cwd=book, env=environment, capture_output=True, text=True, timeout=90,
+                              stdin=subprocess.DEVNULL)
     assert done.returncode == 2 and f"port {port} is not available" in done.stdout + done.stderr
 
 

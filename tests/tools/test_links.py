@@ -27,22 +27,27 @@ def links(tmp_path):
 
 def write(tmp_path, *found):
     (tmp_path / "_build/linkcheck").mkdir(parents=True)
-    lines = [json.dumps({"filename": "book/a.md", "lineno": 3, "status": status, "code": 0, "uri": uri, "info": info}) for status, uri, info in found]
+    lines = [json.dumps({"filename": "book/a.md", "lineno": 3, "status": status, "code": 0, "uri": uri, "info": info})
+             for status, uri, info in found]
     (tmp_path / "_build/linkcheck/output.json").write_text("".join(line + "\n" for line in lines), encoding="utf-8")
 
 
 def test_broken_ones_are_told_and_left_for_an_issue(links, tmp_path):
     write(tmp_path, ("working", "https://example.org/", ""), ("broken", "https://example.org/gone", "404 Client\nError"),
-          ("redirected", "https://example.org/old", "https://example.org/new"), ("timeout", "https://example.org/slow", "timed out"))
-    done, told = links(), "- book/a.md, line 3: <https://example.org/gone>\n  `404 Client Error`\n- book/a.md, line 3: <https://example.org/slow>\n  `timed out`\n"
+          ("redirected", "https://example.org/a", "https://example.org/b"), ("timeout", "https://example.org/slow", "timed out"))
+    done, told = links(), ("- book/a.md, line 3: <https://example.org/gone>\n  `404 Client Error`\n"
+                           "- book/a.md, line 3: <https://example.org/slow>\n  `timed out`\n")
     assert done.returncode == 1 and done.stdout == told
     assert (tmp_path / "_build/links.md").read_text() == "These links of the book lead nowhere:\n\n" + told
 
 
 def test_none_broken(links, tmp_path):
-    write(tmp_path, ("working", "https://example.org/", ""), ("ignored", "https://example.org/a", ""))
+    write(tmp_path, ("working", "https://example.org/", ""), ("ignored", "https://example.org/a", ""),
+          ("broken", "https://example.org/b", "403 Client Error: Forbidden for url: https://example.org/b"))
     done = links()
-    assert done.returncode == 0 and done.stdout == "None of the book's 2 links is broken.\n"
+    assert done.stdout == "None of the book's 3 links is broken; 1 refuse a program, and were not seen.\n"
+    assert done.returncode == 0
+    assert (tmp_path / "_build/links.md").read_text() == ""
 
 
 def test_a_build_that_failed_is_no_good_news(links):
@@ -77,8 +82,8 @@ def server():
 
 
 def test_the_books_settings_find_the_broken_and_leave_the_placeholders(links, server, tmp_path):
-    settings = {name: value for name, value in yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"].items()
-                if name.startswith("linkcheck_")}
+    config = yaml.safe_load((ROOT / "_config.yml").read_text(encoding="utf-8"))["sphinx"]["config"]
+    settings = {name: value for name, value in config.items() if name.startswith("linkcheck_")}
     local = [pattern for pattern in settings["linkcheck_ignore"] if "localhost" in pattern]
     assert local
     settings["linkcheck_ignore"] = [pattern for pattern in settings["linkcheck_ignore"] if pattern not in local]
@@ -90,7 +95,8 @@ def test_the_books_settings_find_the_broken_and_leave_the_placeholders(links, se
     with patch_docutils(), docutils_namespace(), kept_timeout():
         Sphinx(tmp_path / "book", None, tmp_path / "_build/linkcheck", tmp_path / "_build/.doctrees", "linkcheck",
                confoverrides=settings, status=None, warning=None).build()
-    status = {entry["uri"]: entry["status"] for entry in map(json.loads, (tmp_path / "_build/linkcheck/output.json").read_text().splitlines())}
+    entries = map(json.loads, (tmp_path / "_build/linkcheck/output.json").read_text().splitlines())
+    status = {entry["uri"]: entry["status"] for entry in entries}
     assert status == {f"{server}/there": "working", f"{server}/gone": "broken"} | dict.fromkeys(ignored, "ignored")
     done = links()
     assert done.returncode == 1 and done.stdout.startswith("- index.rst, line ") and f"<{server}/gone>" in done.stdout

@@ -57,8 +57,8 @@ class Checkout:
     def branch(self) -> dict[str, bytes]:
         """The files of the branch, once it is seen to be one commit without a parent."""
         assert git(self.remote, "rev-list", "--parents", "notebooks").split() == [git(self.remote, "rev-parse", "notebooks")]
-        names = git(self.remote, "ls-tree", "-r", "-z", "--name-only", "notebooks", raw=True).split(b"\0")[:-1]
-        return {os.fsdecode(name): git(self.remote, "cat-file", "blob", "notebooks:" + os.fsdecode(name), raw=True) for name in names}
+        names = map(os.fsdecode, git(self.remote, "ls-tree", "-rz", "--name-only", "notebooks", raw=True).split(b"\0")[:-1])
+        return {name: git(self.remote, "cat-file", "blob", f"notebooks:{name}", raw=True) for name in names}
 
 
 @pytest.fixture
@@ -115,9 +115,9 @@ def test_the_checkout_is_not_touched(checkout):
     (checkout.folder / "tools/push_notebooks.py").touch()              # so that git would like to renew its index
 
     def state():
-        files = {path: path.read_bytes() for path in checkout.folder.rglob("*") if path.is_file() and ".git" not in path.parts}
-        return files, (checkout.folder / ".git/index").read_bytes(), git(checkout.folder, "for-each-ref", "refs/heads"), \
-            git(checkout.folder, "symbolic-ref", "HEAD")
+        files = {path: path.read_bytes() for path in checkout.folder.rglob("*")
+                 if path.is_file() and (".git" not in path.parts or path.name in ("index", "HEAD"))}
+        return files, git(checkout.folder, "for-each-ref", "refs/heads")
 
     before = state()
     checkout.push()
@@ -130,7 +130,8 @@ def test_files_go_as_they_are(checkout):
     """Whatever git is told to ignore, to convert or to attribute."""
     git(checkout.folder, "config", "core.autocrlf", "true")
     write(checkout.folder, {".git/info/exclude": b"*.txt\n", ".git/info/attributes": b"* text eol=crlf\n"})
-    files = {"index.ipynb": b"a\r\nb\nc\r", "runtime.txt": b"python-3.12\n", "packages.lock": b"\0\xff\r\n", "plain/_build/x.ipynb": b"{}"}
+    files = {"index.ipynb": b"a\r\nb\nc\r", "runtime.txt": b"python-3.12\n", "packages.lock": b"\0\xff\r\n",
+             "plain/_build/x.ipynb": b"{}"}
     checkout.build(files | {".ipynb_checkpoints/index-checkpoint.ipynb": b"left by an editor"})
     checkout.push()
     assert checkout.branch() == files
@@ -138,8 +139,8 @@ def test_files_go_as_they_are(checkout):
 
 @posix
 def test_strange_names_are_only_names(checkout):
-    names = ["-rf", "--help.ipynb", "a b\tc.ipynb", 'quote".ipynb', "line\nbreak.ipynb", "$(touch pushed).ipynb", "*.ipynb", "ü/☃.ipynb",
-             "back\\slash.ipynb", os.fsdecode(b"latin-\xe9.ipynb"), ":(top)x", "HEAD", "notebooks"]
+    names = ["-rf", "--help.ipynb", "a b\tc.ipynb", 'quote".ipynb', "line\nbreak.ipynb", "$(touch pushed).ipynb", "*.ipynb",
+             "ü/☃.ipynb", "back\\slash.ipynb", os.fsdecode(b"latin-\xe9.ipynb"), ":(top)x", "HEAD", "notebooks"]
     files = {"index.ipynb": b"{}"} | {name: name.encode("utf-8", "surrogateescape") for name in names}
     checkout.build(files)
     checkout.push()
@@ -161,7 +162,8 @@ def test_no_notebooks(checkout):
     assert checkout.push(failing=True) == "There are no notebooks yet: run make notebooks first."
 
 
-@pytest.mark.parametrize("remote", ["upstream", "", "--upload-pack=touch pushed", "ext::sh -c touch% pushed", "../remote.git", "origin\n"])
+@pytest.mark.parametrize("remote", ["upstream", "", "--upload-pack=touch pushed", "ext::sh -c touch% pushed", "../remote.git",
+                                    "origin\n"])
 def test_no_such_remote(remote, checkout):
     said = checkout.push(remote, failing=True)
     assert said == f"This repository has no remote {remote!r}: it has origin."

@@ -17,10 +17,11 @@ def report(programs, tmp_path, monkeypatch):
         monkeypatch.delenv(f"GITHUB_{name}", raising=False)
 
     def report(issues, text, arguments=(TITLE, "report.md"), failing=False):
-        programs.add("gh", f"print({json.dumps(json.dumps(issues))} if told[1] == 'list' else 'https://example.org/issues/7')")
+        programs.add("gh", f"print({json.dumps(issues)!r} if told[1] == 'list' else 'https://example.org/issues/7')")
         if text is not None:
             (tmp_path / "report.md").write_text(text, encoding="utf-8")
-        done = subprocess.run([sys.executable, TOOL, *arguments], cwd=tmp_path, capture_output=True, text=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run([sys.executable, TOOL, *arguments], cwd=tmp_path, capture_output=True, text=True,
+                              stdin=subprocess.DEVNULL)
         assert done.returncode == failing, done.stderr
         return (done.stderr if failing else done.stdout).strip(), programs.calls()
     return report
