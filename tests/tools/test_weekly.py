@@ -1,6 +1,7 @@
 """The weekly run: in Colab's image or here, with the newest packages beside the torch and numpy that are there."""
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -121,3 +122,7 @@ def test_trouble_with_the_image_is_said(checkout, programs, monkeypatch):
 def test_notebooks_come_first(checkout):
     os.remove(checkout / "_build/notebooks/index.ipynb")
     assert weekly(checkout).stderr.strip() == "There are no notebooks to run yet: run make notebooks first."
+
+
+def test_what_it_has_make_run_is_there():
+    assert re.search(r"^notebooks-run:", (ROOT / "Makefile").read_text(encoding="utf-8"), re.M)
