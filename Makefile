@@ -24,7 +24,6 @@ export PYTHONHASHSEED = 0
 export OMP_NUM_THREADS ?= 1
 
 .PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
-.PHONY: lab links push-notebooks weekly report-issue check-tag dist notebooks-zip
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -108,6 +107,7 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
 
+.PHONY: lab links push-notebooks weekly report-issue check-tag dist notebooks-zip
 push-notebooks: export REMOTE ?= origin
 push-notebooks:  ## the built notebooks as the branch notebooks of a remote, one commit, for Colab and Binder (REMOTE=origin)
 	@$(PYTHON) tools/push_notebooks.py "$$REMOTE"
