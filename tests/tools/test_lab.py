@@ -70,7 +70,8 @@ def lab(book, environment, tmp_path_factory):
         assert said[1] == f"http://127.0.0.1:{port}" and said[2] == "/lab/tree/index.ipynb"
         yield said[1], said[3]
     finally:
-        os.killpg(server.pid, 15)
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(server.pid, 15)
         server.wait(30)
 
 
