@@ -123,7 +123,7 @@ weekly:  ## every built notebook with the newest packages that ours allows, in t
 	@$(PYTHON) tools/weekly.py
 
 report-issue:                                  # for the workflows on a schedule: TITLE=… REPORT=…
-	@$(PYTHON) tools/report_issue.py "$$TITLE" "$$REPORT"
+	@$(PYTHON) tools/report_issue.py "$${TITLE-}" "$${REPORT-}"
 
 check-tag:  ## whether a tag is the version's, before a release (TAG=v0.1.0)
-	@$(PYTHON) tools/check_tag.py "$$TAG"
+	@$(PYTHON) tools/check_tag.py "$${TAG-}"
