@@ -84,6 +84,19 @@ serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }
 	$(BIN)/python -m http.server --directory _build/html 8000
 
+PORT ?= 8888
+lab: $(if $(wildcard _build/notebooks/index.ipynb),environment,notebooks)  ## the notebooks in JupyterLab, on this machine alone (PORT=8888)
+	@echo "JupyterLab opens the notebooks of _build/notebooks at the address below; Control-C ends it."
+	echo "Save what you want to keep elsewhere: the next make notebooks writes them anew."
+	unset UNROLLED_PROGRESS OMP_NUM_THREADS    # these are for builds and tests
+	exec $(BIN)/python -m jupyterlab --allow-root --ip=127.0.0.1 --port="$(PORT)" --ServerApp.port_retries=0 \
+	  --Application.log_level=WARN --ServerApp.root_dir=_build/notebooks --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None
+
+links: assets  ## whether every link of the book leads somewhere (a network; a minute after make book)
+	@rm -rf _build/linkcheck _build/links.md
+	$(BIN)/jupyter-book build --builder custom --custom-builder linkcheck . || true    # links.py says whether it was for links
+	$(BIN)/python tools/links.py
+
 clean:  ## remove what was built (the environment stays)
 	@rm -rf _build book/_static/offline book/_static/offline.partial .pytest_cache .coverage
 
@@ -98,3 +111,24 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
+
+.PHONY: lab links push-notebooks weekly report-issue check-tag dist notebooks-zip
+push-notebooks: export REMOTE ?= origin
+push-notebooks:  ## the built notebooks as the branch notebooks of a remote, one commit, for Colab and Binder (REMOTE=origin)
+	@$(PYTHON) tools/push_notebooks.py "$$REMOTE"
+
+dist: environment  ## the package as sdist and wheel, into _build/dist (seconds)
+	@rm -rf _build/dist
+	$(BIN)/python -m hatchling build --directory _build/dist
+
+notebooks-zip: notebooks  ## the notebooks in one file, _build/unrolled-notebooks.zip
+	@$(BIN)/python -c "import shutil; shutil.make_archive('_build/unrolled-notebooks', 'zip', '_build', 'notebooks')"
+
+weekly:  ## every built notebook with the newest packages that ours allows, in the image that COLAB_IMAGE names (30 minutes)
+	@$(PYTHON) tools/weekly.py
+
+report-issue:                                  # for the workflows on a schedule: TITLE=… REPORT=…
+	@$(PYTHON) tools/report_issue.py "$${TITLE-}" "$${REPORT-}"
+
+check-tag:  ## whether a tag is the version's, before a release (TAG=v0.1.0)
+	@$(PYTHON) tools/check_tag.py "$${TAG-}"
