@@ -85,12 +85,13 @@ serve:  ## read the built book at http://localhost:8000
 	$(BIN)/python -m http.server --directory _build/html 8000
 
 PORT ?= 8888
-lab: $(if $(wildcard _build/notebooks/index.ipynb),environment,notebooks)  ## the notebooks in JupyterLab, on this machine alone (PORT=8888)
-	@echo "JupyterLab opens the notebooks of _build/notebooks at the address below; Control-C ends it."
-	echo "Save what you want to keep elsewhere: the next make notebooks writes them anew."
+lab: $(if $(wildcard _build/notebooks/index.ipynb),environment,notebooks)  ## the notebooks in JupyterLab, in a copy that is yours to change (PORT=8888)
+	@mkdir -p my-notebooks
+	cp -Rn _build/notebooks/. my-notebooks/ || true      # what is yours already stays (some cp call that a failure)
+	echo "JupyterLab opens the notebooks, your copy of them in my-notebooks, at the address below; Control-C ends it."
 	unset UNROLLED_PROGRESS OMP_NUM_THREADS    # these are for builds and tests
 	exec $(BIN)/python -m jupyterlab --allow-root --ip=127.0.0.1 --port="$(PORT)" --ServerApp.port_retries=0 \
-	  --Application.log_level=WARN --ServerApp.root_dir=_build/notebooks --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None
+	  --Application.log_level=WARN --ServerApp.root_dir=my-notebooks --LabApp.default_url=/lab/tree/index.ipynb --LabApp.news_url=None
 
 links: assets  ## whether every link of the book leads somewhere (a network; a minute after make book)
 	@rm -rf _build/linkcheck _build/links.md

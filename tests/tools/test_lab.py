@@ -51,6 +51,8 @@ def book(tmp_path_factory):
     (folder / "_build/notebooks/solved").mkdir(parents=True)
     for name in ("index", "solved/index"):
         nbformat.write(nbformat.v4.new_notebook(), folder / f"_build/notebooks/{name}.ipynb")
+    (folder / "my-notebooks").mkdir()
+    nbformat.write(nbformat.v4.new_notebook(metadata={"mine": True}), folder / "my-notebooks/index.ipynb")
     return folder
 
 
@@ -86,6 +88,10 @@ def ask(lab, path, **options):
 def test_it_lists_the_notebooks(lab):
     assert {entry["path"] for entry in ask(lab, "api/contents")["content"]} == {"index.ipynb", "solved"}
     assert ask(lab, "api/contents/solved/index.ipynb")["content"]["nbformat"] == 4
+
+
+def test_what_the_reader_changed_stays(lab):
+    assert ask(lab, "api/contents/index.ipynb")["content"]["metadata"].get("mine")
 
 
 def test_it_asks_for_the_token_but_says_that_it_lives(lab):
