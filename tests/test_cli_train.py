@@ -1,4 +1,5 @@
 """``unrolled train`` and ``unrolled generate`` as a stranger calls them."""
+import contextlib
 import hashlib
 import json
 import subprocess
@@ -9,6 +10,7 @@ import torch
 
 from unrolled import models, training
 from unrolled.cli import main
+from unrolled.device import Peak
 from unrolled.generation import generate
 from unrolled.layers import LSTM, LSTMScratch, Stacked
 from unrolled.text import Vocabulary, source_split
@@ -126,6 +128,35 @@ def test_patience_keeps_the_best_weights(run, tmp_path, monkeypatch):
     monkeypatch.undo()
     run("--epochs", 2, out="two")
     assert (tmp_path / "stopped").read_bytes() == (tmp_path / "two").read_bytes()
+
+
+@pytest.mark.filterwarnings("default")                          # a shell shows them
+def test_precision_and_compile_are_the_python_options(run, tmp_path, monkeypatch):
+    def nothing(model):
+        raise RuntimeError("no compiler")
+
+    monkeypatch.setattr(torch, "compile", nothing)
+    run(out="plain")
+    status, out, err = run("--precision", "bfloat16", "--compile", out="mixed")
+    note = "torch.compile was asked for, the model runs as it is: RuntimeError (no compiler)."
+    assert status == 0 and note in out and f"unrolled: {note}" in err and "memory:" not in out
+    assert (tmp_path / "plain").read_bytes() != (tmp_path / "mixed").read_bytes()
+    status, out, err = run("--precision", "auto")
+    assert status == 0 and "Precision 'auto' was asked for, float32 is used: auto mixes on" in out and not err
+
+
+def test_no_such_precision(run, capsys):
+    with pytest.raises(SystemExit):
+        run("--precision", "half")
+    assert "invalid choice: 'half'" in capsys.readouterr().err
+
+
+def test_the_memory_is_told_where_it_is_known(run, tmp_path, monkeypatch):
+    monkeypatch.setattr(training, "peak_memory", lambda device: contextlib.nullcontext(Peak(12_340_000)))
+    status, out, _ = run("--history", tmp_path / "history.json")
+    assert status == 0 and "memory: tensors took at most 12.3 MB on cpu" in out
+    history = History.from_dict(json.loads((tmp_path / "history.json").read_text()))
+    assert history.peak_memory == 12_340_000 and repr(history).endswith(", at most 12.3 MB on the GPU)")
 
 
 def test_an_interrupt_saves_the_whole_epochs(run, tmp_path, monkeypatch):

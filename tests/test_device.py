@@ -2,7 +2,7 @@
 import pytest
 import torch
 
-from unrolled.device import available_devices, choose_device, one_thread
+from unrolled.device import available_devices, choose_device, one_thread, peak_memory, synchronize
 
 
 @pytest.fixture
@@ -76,3 +76,39 @@ def test_one_thread_for_as_long_as_it_takes():
         assert torch.get_num_threads() == 3
     finally:
         torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize("name", ["cpu", "mps"])
+def test_memory_that_nobody_counts(name):
+    with peak_memory(torch.device(name)) as peak:
+        pass
+    assert peak.bytes is None
+
+
+def test_the_memory_of_the_gpu_that_is_meant(monkeypatch):
+    """Played: the counter of the second GPU begins anew, and is read when the block is done."""
+    counted = {"cuda:0": 10 ** 9, "cuda:1": 10 ** 9}
+    monkeypatch.setattr(torch.cuda, "init", lambda: None)
+    monkeypatch.setattr(torch.cuda, "reset_peak_memory_stats", lambda device: counted.update({str(device): 100}))
+    monkeypatch.setattr(torch.cuda, "max_memory_allocated", lambda device: counted[str(device)])
+    with peak_memory(torch.device("cuda:1")) as peak:
+        counted["cuda:1"] += 4096
+    assert peak.bytes == 4196 and counted["cuda:0"] == 10 ** 9
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="there is no GPU")
+def test_the_memory_of_a_real_gpu():
+    device = torch.device("cuda")
+    with peak_memory(device) as peak:
+        before = torch.cuda.memory_allocated(device)
+        torch.zeros(1 << 20, device=device)
+    assert peak.bytes - before == 1 << 22
+
+
+def test_waiting_is_for_the_device_that_is_meant(monkeypatch):
+    waited = []
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda device: waited.append(str(device)))
+    monkeypatch.setattr(torch.mps, "synchronize", lambda: waited.append("mps"))
+    for name in ("cpu", "cuda:1", "mps"):
+        synchronize(torch.device(name))
+    assert waited == ["cuda:1", "mps"]

@@ -236,6 +236,16 @@ def test_history_without_validation():
     assert repr(history) == "History(2 epochs, perplexity training 4.48)"
 
 
+def test_history_of_a_gpu_tells_its_memory():
+    rows = [Epoch(1, 2.0, None, 1.0, 0.5, 100.0, 1_234_567_890), Epoch(2, 1.5, None, 1.0, 0.5, 100.0, 1_000), row(3, 1.0, None)]
+    history = History(rows)
+    assert history.peak_memory == 1_234_567_890 and History(rows[2:]).peak_memory is History().peak_memory is None
+    assert repr(history) == "History(3 epochs, perplexity training 2.72, at most 1,234.6 MB on the GPU)"
+    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
+    older = {"rows": [{name: value for name, value in one.items() if name != "peak_memory"} for one in history.to_dict()["rows"]]}
+    assert History.from_dict(older).peak_memory is None                            # stored before it was counted
+
+
 def test_history_survives_json():
     history = make().fit(2)
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history

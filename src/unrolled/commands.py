@@ -6,6 +6,7 @@ from pathlib import Path
 import torch
 
 from unrolled import generation, layers, models, sweep, trials
+from unrolled.acceleration import PRECISIONS
 from unrolled.device import choose_device
 from unrolled.text import Vocabulary, honest_split, load_corpus, source_split
 from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, bits, evaluate, perplexity
@@ -76,6 +77,10 @@ def _add_train(subparsers) -> None:
                      help="written after each epoch; where it exists already, the training goes on from it")
     how.add_argument("--seed", type=int, default=0, help="of the weights and of the order of the windows")
     how.add_argument("--device", help="cuda, mps, cpu; the best there is unless given")
+    how.add_argument("--precision", choices=[p for p in PRECISIONS if p],
+                     help="mixed precision: 16 bits in the products; auto takes them where they can help")
+    how.add_argument("--compile", action="store_true",
+                     help="put the training steps through torch.compile, or say why that cannot be")
     how.add_argument("--history", type=Path, metavar="FILE",
                      help="write the losses of every epoch here (JSON)")
 
@@ -167,7 +172,8 @@ def train(args) -> None:
     model = _build(args, len(vocab))
     trainer = Trainer(model, split.train, split.validation, optimizer=args.optimizer, lr=args.lr,
                       batch_size=args.batch_size, clip=args.clip or None, weight_decay=args.weight_decay,
-                      schedule=args.schedule, seed=args.seed, device=args.device)
+                      schedule=args.schedule, seed=args.seed, device=args.device,
+                      precision=args.precision, compile=args.compile)
     history = trainer.history
     if args.checkpoint and args.checkpoint.exists():
         trainer.resume(args.checkpoint)
@@ -185,6 +191,10 @@ def train(args) -> None:
     print(f"{len(history)} of {args.epochs} epochs, {history.seconds:.1f} s of training on {trainer.device}: "
           f"perplexity {history.train_perplexity[-1]:.2f} in training, "
           f"{history.validation_perplexity[-1]:.2f} in validation")
+    for note in trainer.notes:
+        print(note)
+    if history.peak_memory is not None:
+        print(f"memory: tensors took at most {history.peak_memory / 1e6:,.1f} MB on {trainer.device}")
     if split.test is not None:
         loss = evaluate(model, split.test)
         print(f"test: perplexity {perplexity(loss):.2f}, {bits(loss):.3f} bits a token")

@@ -1,6 +1,7 @@
-"""Where to compute: one function chooses the device for everybody."""
+"""Where to compute: one function chooses the device for everybody; others ask it what only it knows."""
 import contextlib
 from collections import Counter
+from dataclasses import dataclass
 
 import torch
 
@@ -34,6 +35,38 @@ def choose_device(name: str | torch.device | None = None) -> torch.device:
     if (device.index or 0) >= how_many[device.type]:
         raise ValueError(f"device {str(device)!r} is not on this machine, which has {', '.join(there)}")
     return device
+
+
+def synchronize(device: torch.device) -> None:
+    """Wait until the device has done all that it was given: a GPU's calls return before the work is done."""
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+    elif device.type == "mps":
+        torch.mps.synchronize()
+
+
+@dataclass
+class Peak:
+    """The bytes that tensors took at most; None where the device does not count them."""
+
+    bytes: int | None = None
+
+
+@contextlib.contextmanager
+def peak_memory(device: torch.device):
+    """Within: CUDA counts how many bytes tensors take on the device; afterwards the ``Peak`` that was given has the most.
+
+    Counted is all that torch holds there, the model included, whoever made it; torch's own counter of the
+    peak begins anew. MPS knows only what is allocated now, and of a processor's memory there is just the whole
+    process's, which never shrinks: for both the peak stays None.
+    """
+    peak = Peak()
+    if device.type == "cuda":
+        torch.cuda.init()                                   # the counter is there only after the first use
+        torch.cuda.reset_peak_memory_stats(device)
+    yield peak
+    if device.type == "cuda":
+        peak.bytes = torch.cuda.max_memory_allocated(device)
 
 
 @contextlib.contextmanager

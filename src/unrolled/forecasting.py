@@ -131,7 +131,7 @@ def coverage(low: Tensor, high: Tensor, true: Tensor) -> float:
     """Which share of the values lies between ``low`` and ``high``."""
     _check_alike(low, true)
     _check_alike(high, true)
-    return ((low <= true) & (true <= high)).double().mean().item()
+    return ((low <= true) & (true <= high)).cpu().double().mean().item()
 
 
 def _check_alike(one: Tensor, other: Tensor) -> None:

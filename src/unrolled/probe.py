@@ -109,8 +109,8 @@ def gradient_norms(layer: nn.Module, inputs: Tensor, state=None, *, seed: int = 
     carried = [getattr(step, layer.state_names[-1]) for step in steps]       # C or H, (batch, hidden) each
     last = steps[-1].H                                                       # (batch, hidden)
     draw = torch.Generator().manual_seed(seed)
-    projection = torch.randn(last.shape, generator=draw, dtype=last.dtype).to(last.device)   # (batch, hidden)
-    gradients = torch.autograd.grad(last, carried, projection)               # (batch, hidden) each
+    projection = torch.randn(last.shape, generator=draw, dtype=last.dtype, device="cpu")      # (batch, hidden)
+    gradients = torch.autograd.grad(last, carried, projection.to(last.device))               # (batch, hidden) each
     return torch.stack([g.norm(dim=1).mean() for g in reversed(gradients)]).cpu()
 
 

@@ -201,14 +201,14 @@ class SeriesWindows:
         inputs (T, batch, d); targets (T, batch, d), or (horizon, batch, d) where there is a horizon.
         """
         if not isinstance(index, slice):
-            index = torch.as_tensor(index).reshape(-1)                    # one number is a batch of one
+            index = torch.as_tensor(index, device=self.view.device).reshape(-1)     # one number is a batch of one
         chosen = self.view[index].permute(2, 0, 1)                        # (length, batch, d)
         return chosen[:self.num_steps], chosen[1 if self.horizon is None else self.num_steps:]
 
     def batches(self, batch_size: int, *, shuffle: bool = False,
                 generator: torch.Generator | None = None) -> Iterator[tuple[Tensor, Tensor]]:
         """Every window once, ``batch_size`` at a time, in order or in one drawn from ``generator``."""
-        order = torch.randperm(len(self), generator=generator) if shuffle else torch.arange(len(self))
+        order = torch.randperm(len(self), generator=generator, device="cpu") if shuffle else torch.arange(len(self), device="cpu")
         return (self[index] for index in order.to(self.view.device).split(batch_size))
 
 

@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import torch
 
+from unrolled.device import synchronize
 from unrolled.layers import GRU, LSTM, RNN
 
 KINDS = {"rnn": RNN, "gru": GRU, "lstm": LSTM}
@@ -44,20 +45,19 @@ def turns(work: str, num_inputs: int, num_hiddens: int, steps: int, batch: int, 
         device: the CPU unless told.
     """
     device = torch.device(device or "cpu")
-    wait = {"cuda": torch.cuda.synchronize, "mps": torch.mps.synchronize}.get(device.type, lambda: None)
     with torch.random.fork_rng(devices=[]):                 # the reader's own draws stay what they were
         layers = {kind: layer(num_inputs, num_hiddens).to(device) for kind, layer in KINDS.items()}
         inputs = torch.randn(steps, batch, num_inputs).to(device)
     for layer in layers.values():
         WORKS[work](layer, inputs)                          # the first call is slower than all others
-    wait()
+    synchronize(device)
     end, done = time.perf_counter() + seconds, 0
     while done < 2 or time.perf_counter() < end:
         turn = {}
         for kind, layer in layers.items():
             start = time.perf_counter()
             WORKS[work](layer, inputs)
-            wait()
+            synchronize(device)
             turn[kind] = time.perf_counter() - start
         yield turn
         done += 1

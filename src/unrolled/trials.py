@@ -149,7 +149,7 @@ class Bench:
         """The untrained model of a setting in its trainer; the global generator is left alone."""
         split = SPLITS[self.split](self.ids, setting.num_steps)
         with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)      # the CPU's alone, for no other is set back
             widths = [len(self.vocab)] + [setting.num_hiddens] * (setting.num_layers - 1)
             stack = [LSTM(width, setting.num_hiddens, forget_bias=setting.forget_bias) for width in widths]
             model = LanguageModel(stack[0] if len(stack) == 1 else Stacked(stack), len(self.vocab))

@@ -178,7 +178,8 @@ def plot_gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
         raise ValueError("there are no norms to draw: give a mapping of labels to tensors")
     relative = []
     for label, values in norms.items():
-        values = torch.as_tensor(values, dtype=torch.float64).detach().cpu()
+        values = values.detach().cpu() if isinstance(values, torch.Tensor) else values      # first: MPS has no float64
+        values = torch.as_tensor(values, dtype=torch.float64)
         if values.ndim not in (1, 2):
             raise ValueError(f"the norms of {label!r} are (steps,) or (seeds, steps), got shape {tuple(values.shape)}")
         values = values[None] if values.ndim == 1 else values      # (seeds, steps)

@@ -32,7 +32,7 @@ def check_inputs(inputs: Tensor, num_inputs: int, dtype: torch.dtype) -> Tensor:
         raise ValueError(f"inputs have shape (steps, batch, {num_inputs}), got {shape}")
     if 0 in shape:
         raise ValueError(f"inputs have at least one step and one example, got shape {shape}")
-    if inputs.dtype in INTEGERS and not inputs.is_meta:              # a meta tensor has a shape and no values
+    if inputs.dtype in INTEGERS and not (inputs.is_meta or torch.compiler.is_compiling()):      # there are no values yet
         low, high = (int(bound) for bound in torch.aminmax(inputs))
         if low < 0 or high >= num_inputs:
             raise ValueError(f"token ids lie between 0 and {num_inputs - 1}, got {low if low < 0 else high}")

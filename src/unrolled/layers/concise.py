@@ -30,7 +30,8 @@ class _Concise(nn.Module):
             check_state(state, self.state_names, inputs.shape[1], self.num_hiddens, weight.dtype)
             state = tuple(s[None] for s in state)                       # (1, batch, hidden): one layer
         outputs, state = self.run(inputs, state)                        # (steps, batch, hidden)
-        return outputs, tuple(s[0] for s in state)
+        # Under autocast torch.nn may answer in 16 bits; what comes out can always go in again.
+        return outputs.to(weight.dtype), tuple(s[0].to(weight.dtype) for s in state)
 
     def run(self, inputs, state):
         outputs, H = self.rnn(inputs, None if state is None else state[0])

@@ -110,7 +110,7 @@ class Forecaster(nn.Module):
             distribution, state = self(inputs[:, None].expand(-1, samples, -1))
             while True:
                 mean, spread = distribution.mean[-1], distribution.stddev[-1]              # (samples, d)
-                noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype).to(mean.device)
+                noise = torch.randn(mean.shape, generator=generator, dtype=mean.dtype, device="cpu").to(mean.device)
                 drawn.append(mean + spread * noise)
                 if len(drawn) == horizon:
                     return torch.stack(drawn)

@@ -62,7 +62,7 @@ class Windows:
             IndexError: a number outside the windows.
         """
         if not isinstance(index, slice):
-            index = torch.as_tensor(index).reshape(-1)                    # one number is a batch of one
+            index = torch.as_tensor(index, device=self.view.device).reshape(-1)     # one number is a batch of one
         chosen = self.view[index].T                                       # (T + 1, batch)
         return chosen[:-1], chosen[1:]
 
@@ -82,7 +82,7 @@ class Windows:
         """
         _check_positive(batch_size=batch_size)
         windows = self if device is None else self.to(device)
-        order = torch.randperm(len(self), generator=generator) if shuffle else torch.arange(len(self))
+        order = torch.randperm(len(self), generator=generator, device="cpu") if shuffle else torch.arange(len(self), device="cpu")
         return (windows[index] for index in order.to(windows.view.device).split(batch_size))
 
 

@@ -32,7 +32,7 @@ def measured(make: Callable[[], nn.Module], sizes: Mapping, probe=gradient_norms
     found = []
     with torch.random.fork_rng(devices=[]):
         for seed in range(sizes["seeds"]):
-            torch.manual_seed(seed)
+            torch.default_generator.manual_seed(seed)              # the CPU's alone, for no other is set back
             noise = torch.randn(sizes["steps"] + 1, 4, sizes["inputs"], dtype=torch.float64)   # (…, batch, inputs)
             found.append(probe(make(), noise))                     # (steps + 1,)
     found = torch.stack(found)                                     # (seeds, steps + 1)
@@ -188,7 +188,7 @@ class GradientFlow(Widget):
         others = [entry for entry in self.own if entry["name"] != name]
         if len(others) == len(OWN):
             raise ValueError(f"there is room for {len(OWN)} layers of your own, {name!r} would be one more")
-        layer = copy.deepcopy(layer).to("cpu", torch.float64)
+        layer = copy.deepcopy(layer).cpu().double()               # in this order: MPS has no float64
         logs = measured(lambda: layer, self.data)                  # (seeds, steps + 1)
         if not (logs < math.inf).all():                            # NaN too
             raise ValueError(f"the gradient of {name!r} is not a number at every step: are its weights finite, and does "

@@ -95,7 +95,7 @@ def correlations(values: Tensor, text: str, features: Mapping[str, Callable] = F
     def standard(x: Tensor) -> Tensor:                       # (steps, columns): mean 0, length 1, or all 0
         x = x - x.mean(0)
         return x / x.norm(dim=0).clamp_min(1e-9)
-    return standard(torch.stack(columns, 1)).T @ standard(values.double())
+    return standard(torch.stack(columns, 1)).T @ standard(values.cpu().double())
 
 
 def _travelling(model: LanguageModel, vocab: Vocabulary) -> LanguageModel:
@@ -109,17 +109,17 @@ def _travelling(model: LanguageModel, vocab: Vocabulary) -> LanguageModel:
     for k, layer in enumerate(layers):
         if getattr(layer, "kind", None) != "lstm":
             raise TypeError(f"the microscope looks into LSTM layers, and layer {k} is a {type(layer).__name__}")
-    weights = [{name: value.double().cpu() for name, value in named_weights(layer).items()} for layer in layers]
+    weights = [{name: value.cpu().double() for name, value in named_weights(layer).items()} for layer in layers]
     if model.embedding is not None:                          # a token's vector times W_x is a row of a larger W_x
-        table = model.embedding.weight.detach().double().cpu()                 # (tokens, embedding)
+        table = model.embedding.weight.detach().cpu().double()                 # (tokens, embedding)
         weights[0] |= {name: table @ value for name, value in weights[0].items() if name.startswith("W_x")}
     with torch.random.fork_rng(devices=[]):                  # the caller's generator is left alone
         copies = [LSTMScratch(w["W_xi"].shape[0], w["W_xi"].shape[1], dtype=torch.float64) for w in weights]
         copy = LanguageModel(copies[0] if len(copies) == 1 else Stacked(copies), len(vocab)).eval()
     for k, (one, w) in enumerate(zip(copies, weights)):
         load_weights(one, {name: _rounded(value, f"{name} of layer {k}") for name, value in w.items()})
-    copy.head.weight.data = _rounded(model.head.weight.detach().double().cpu(), "the head's weight")
-    copy.head.bias.data = _rounded(model.head.bias.detach().double().cpu(), "the head's bias")
+    copy.head.weight.data = _rounded(model.head.weight.detach().cpu().double(), "the head's weight")
+    copy.head.bias.data = _rounded(model.head.bias.detach().cpu().double(), "the head's bias")
     return copy
 
 
