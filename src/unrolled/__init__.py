@@ -1,13 +1,22 @@
 """Long short-term memory, from the equation to the trained model."""
-from unrolled.device import choose_device
-from unrolled.generation import generate
-from unrolled.layers import GRU, LSTM, RNN, GRUScratch, LSTMScratch, RNNScratch, Stacked
-from unrolled.models import LanguageModel
-from unrolled.probe import gradient_norms, trace
-from unrolled.text import Vocabulary, Windows, honest_split, load_corpus, source_split
-from unrolled.training import Trainer
+import importlib
 
 __version__ = "0.1.0"
-__all__ = ["GRU", "GRUScratch", "LSTM", "LSTMScratch", "LanguageModel", "RNN", "RNNScratch", "Stacked", "Trainer",
-           "Vocabulary", "Windows", "choose_device", "generate", "gradient_norms", "honest_split", "load_corpus",
-           "source_split", "trace"]
+# Loaded when first asked for: `unrolled.frameworks` has to work where there is no torch.
+_HOMES = {"device": ["choose_device"], "generation": ["generate"],
+          "layers": ["GRU", "LSTM", "RNN", "GRUScratch", "LSTMScratch", "RNNScratch", "Stacked"], "models": ["LanguageModel"],
+          "probe": ["gradient_norms", "trace"], "text": ["Vocabulary", "Windows", "honest_split", "load_corpus", "source_split"],
+          "training": ["Trainer"]}
+_HOME = {name: home for home, names in _HOMES.items() for name in names}
+__all__ = sorted(_HOME)
+
+
+def __getattr__(name: str):
+    if name not in _HOME:
+        raise AttributeError(f"module 'unrolled' has no attribute {name!r}")
+    value = globals()[name] = getattr(importlib.import_module(f"unrolled.{_HOME[name]}"), name)
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})

@@ -10,9 +10,7 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-LSTM_PARAMETERS = ("W_xi", "W_hi", "b_i", "W_xf", "W_hf", "b_f", "W_xo", "W_ho", "b_o", "W_xc", "W_hc", "b_c")
-GRU_PARAMETERS = ("W_xr", "W_hr", "b_r", "W_xz", "W_hz", "b_z", "W_xh", "W_hh", "b_h", "b_hh")
-RNN_PARAMETERS = ("W_xh", "W_hh", "b_h")
+from unrolled.names import GRU_PARAMETERS, LSTM_PARAMETERS, RNN_PARAMETERS, parameter_shapes
 
 
 class LSTMStep(NamedTuple):
@@ -39,12 +37,6 @@ class RNNStep(NamedTuple):
     """The one value of an RNN step, (n, h)."""
 
     H: Tensor
-
-
-def parameter_shapes(names: tuple[str, ...], num_inputs: int, num_hiddens: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each parameter: W_x. (d, h), W_h. (h, h), biases (h,)."""
-    first = {"W_x": (num_inputs, num_hiddens), "W_h": (num_hiddens, num_hiddens)}
-    return {name: first.get(name[:3], (num_hiddens,)) for name in names}
 
 
 def times(X: Tensor, W: Tensor) -> Tensor:
