@@ -31,13 +31,13 @@ def mended(html: str) -> str:
     return html
 
 
-def mend_pages(app, error):
-    """Mend every page of the finished site, the redirect at its root included."""
+def mend_pages(app, error, change=mended):
+    """Change every page of the finished site, the redirect at its root included."""
     if error or app.builder.format != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):
         before = path.read_text(encoding="utf-8")
-        after = mended(before)
+        after = change(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
 

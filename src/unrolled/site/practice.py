@@ -27,13 +27,9 @@ def fold(title: str, *texts: str) -> str:
     return f"::::{{dropdown}} {title}\n{inside}\n::::"
 
 
-def embedded(widget, key: str, styled: bool = True) -> str:
-    """A widget as the host of the pages finds it: its place, its state, and its words where no script runs.
-
-    Args:
-        styled: whether it brings the widgets' style; once in a page is enough.
-    """
-    state = {name: value for name, value in widget.get_state().items() if name != "layout" and (styled or name != "_css")}
+def embedded(widget, key: str) -> str:
+    """A widget as the host of the pages finds it: its place, its state, and its words where no script runs."""
+    state = {name: value for name, value in widget.get_state().items() if name != "layout"}
     model = {"model_name": "AnyModel", "model_module": "anywidget", "model_module_version": state["_model_module_version"],
              "state": state}
     record = {"version_major": 2, "version_minor": 0, "state": {key: model}}
@@ -57,12 +53,11 @@ class Practice(SphinxDirective):
         box += self.parsed("practice-statement", exercise.statement)
         box += self.parsed("practice-start", code(exercise.start))
         question = Question(exercise.question, exercise.name, exercise.title)
-        here = self.env.metadata[self.env.docname]
-        box += nodes.raw("", embedded(question, f"question-{exercise.name}", "practice" not in here), format="html")
+        box += nodes.raw("", embedded(question, f"question-{exercise.name}"), format="html")
         question.close()
         hints = [fold(f"Hint {k} of {len(exercise.hints)}", hint) for k, hint in enumerate(exercise.hints, 1)]
         box += self.parsed("practice-folds", "\n\n".join([*hints, fold("Solution", code(exercise.solution), exercise.explanation)]))
-        here["practice"] = True
+        self.env.metadata[self.env.docname]["practice"] = True
         self.set_source_info(box)                                # the notebooks place what the page hides by its line
         return [box]
 

@@ -74,6 +74,7 @@
 
   function begin() {
     const records = Object.assign({}, ...json("widget-state").map(([, content]) => content.state));
+    for (const { state } of Object.values(records)) if (state._esm?.of) state._esm = records[state._esm.of].state._esm;
     const views = json("widget-view").map(([place, { model_id: id }]) => [place, id]);
     if (views.some(([, id]) => records[id]?.model_module !== "anywidget")) return load(MANAGER);
     const models = {};

@@ -5,6 +5,7 @@ import { LSTM, PARAMETERS, sigmoid } from "./lstm.mjs";
 
 export const QUANTITIES = ["I", "F", "O", "C_tilde", "C", "H"];
 const SIGNED = ["C_tilde", "C", "H"], LENGTH = 120, LIKELIEST = 6;
+const SLICE = 120, SIGHT = 3;     // characters that are coloured together; so many slices to either side may be in sight
 
 // ---- the model ----
 
@@ -194,8 +195,8 @@ function render({ model, el }) {
     "Type your own words. Click on a letter, or walk with the arrow keys. Then try another unit.");
   root.classList.add("u-microscope");
 
-  let busy = false, now = { text: "", ids: [], shown: [] }, before = {};
-  const cells = [], every = [...QUANTITIES, "surprise"];
+  let busy = false, now = { text: "", ids: [], shown: [] }, before = {}, colouring;
+  const cells = [], slices = [], every = [...QUANTITIES, "surprise"];
   function change(values) {
     busy = true;
     for (const [name, value] of Object.entries(values)) model.set(name, value);
@@ -284,14 +285,19 @@ function render({ model, el }) {
     const differs = (...names) => names.some((name) => s[name] !== before[name]);
     const fresh = differs("text");
     if (fresh) {
+      clearTimeout(colouring);
       now = prepare(s.text, tokens, limit);
       scope.read(now.ids);
       s = state();
       typed.set(s.text);
       notes.say(now.note);
       while (cells.length > now.ids.length) cells.pop().remove();
-      while (cells.length < now.ids.length) page.append(cells[cells.push(html("span")) - 1]);
-      cells.forEach((cell, t) => { if (cell.textContent !== now.text[t]) cell.textContent = now.text[t]; });
+      while (slices.length * SLICE >= cells.length + SLICE) slices.pop().remove();
+      while (cells.length < now.ids.length) {
+        if (cells.length === slices.length * SLICE) page.append(slices[slices.push(html("div")) - 1]);
+        slices[slices.length - 1].append(cells[cells.push(html("span", {}, "")) - 1]);
+      }
+      cells.forEach(({ firstChild: letter }, t) => { if (letter.data !== now.text[t]) letter.data = now.text[t]; });
       place.input.max = Math.max(0, now.ids.length - 1);
     }
     for (const input of [place.input, again, keep, unit]) input.disabled = !now.ids.length;
@@ -338,16 +344,27 @@ function render({ model, el }) {
     const signed = SIGNED.includes(s.quantity), surprise = s.quantity === "surprise";
     const shown = now.ids.map((_, t) => (surprise ? scope.surprise(t) : scope.value(s.layer, s.quantity, s.unit, t)));
     const bound = signed || surprise ? shown.reduce((most, value) => Math.max(most, Math.abs(value) || 0), 1e-9) : 1;
-    for (const node of [page, key]) {
-      node.className = `u-page ${node === key ? "u-ends " : ""}${signed ? "u-signed" : CLASSES[s.quantity] ?? "u-f"}`;
-    }
-    shown.forEach((value, t) => shade(cells[t], value / bound));
+    const tone = signed ? "u-signed" : CLASSES[s.quantity] ?? "u-f";
+    colour(shown.map((value) => value / bound), tone, Math.floor(s.position / SLICE));
+    key.className = `u-page u-ends ${tone}`;
     ends.forEach((end, k) => {
       const share = signed ? (k - 2) / 2 : k / 4;
       shade(end, share);
       end.textContent = fixed(share * bound);
     });
     now.shown = shown;
+  }
+
+  // The slices around the position at once; the others, out of sight, one by one when the answer is there.
+  function colour(shares, tone, here) {
+    const one = (k) => {
+      slices[k].className = tone;
+      for (let t = k * SLICE; t < Math.min((k + 1) * SLICE, cells.length); t++) shade(cells[t], shares[t]);
+    };
+    const later = [], next = () => { if (later.length) { one(later.shift()); colouring = setTimeout(next); } };
+    slices.forEach((_, k) => (Math.abs(k - here) > SIGHT ? later.push(k) : one(k)));
+    clearTimeout(colouring);
+    colouring = setTimeout(next);
   }
 
   function look(s) {
@@ -407,7 +424,7 @@ function render({ model, el }) {
   for (const trait of traits) model.on(trait, draw);
   draw();
   model.save_changes();
-  return () => { for (const trait of traits) model.off(trait, draw); words.stop(); spoken.stop(); };
+  return () => { for (const trait of traits) model.off(trait, draw); clearTimeout(colouring); words.stop(); spoken.stop(); };
 }
 
 export default { render: guarded(render) };

@@ -23,19 +23,20 @@ body {{ margin: 1rem; }}</style></head>
 
 @pytest.fixture
 def show(browser, watch, tmp_path):
-    """show(widget, theme="light", width=1280, reduced_motion=False) -> a Watch on the living widget.
+    """show(widget, theme="light", width=1280, reduced_motion=False) -> a Watch on the living widget (and those beside it).
 
     When the test ends, anything that went wrong in the page fails it.
     """
     opened = []
 
-    def show(widget, theme="light", width=1280, reduced_motion=False, views=1, host=HOST):
-        data = embed_data(views=[widget] * views, drop_defaults=False)
+    def show(widget, theme="light", width=1280, reduced_motion=False, views=1, host=HOST, beside=(), change=str):
+        data = embed_data(views=[widget] * views + [*beside], drop_defaults=False)
         state, *specs = (json.dumps(part).replace("</", "<\\/") for part in (data["manager_state"], *data["view_specs"]))
         view = "".join(f'<div class="cell_output"><script type="application/vnd.jupyter.widget-view+json">{spec}</script></div>'
                        for spec in specs)
         path = tmp_path / f"{len(opened)}.html"
-        path.write_text(PAGE.format(theme=theme, css=css(), views=view, state=state, host=host.as_uri()), encoding="utf-8")
+        html = PAGE.format(theme=theme, css=css(), views=view, state=state, host=host.as_uri())
+        path.write_text(change(html), encoding="utf-8")
         context = browser.new_context(viewport={"width": width, "height": 900}, color_scheme=theme, offline=True,
                                       reduced_motion="reduce" if reduced_motion else "no-preference")
         watched = watch(context)

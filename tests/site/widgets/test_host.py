@@ -5,6 +5,8 @@ import anywidget
 import ipywidgets
 import traitlets
 
+from unrolled.site.widget_state import lightened
+
 OFFLINE = Path(__file__).resolve().parents[3] / "book/_static/offline/widget_host.js"
 ESM = """
 export default {
@@ -41,6 +43,13 @@ def test_two_views_share_one_model(show):
     page = show(Counter(), views=2).page
     page.get_by_role("button").nth(0).click()
     assert page.locator("p").all_inner_texts() == ["1 4 0,127,255"] * 2
+
+
+def test_a_module_that_a_page_carries_once_is_for_all_who_need_it(show):
+    page = show(Counter(), beside=[Counter(count=8), Counter(count=9)], change=lightened).page
+    assert page.content().count("export default") == 1
+    page.get_by_role("button").nth(1).click()
+    assert page.locator("p").all_inner_texts() == [f"1 {count} 0,127,255" for count in (3, 9, 9)]
 
 
 def test_a_widget_of_another_kind_gets_the_html_manager(show):

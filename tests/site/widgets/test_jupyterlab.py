@@ -1,19 +1,15 @@
 """The pages' notebooks in a real JupyterLab: run in its kernel, the widgets live, and what is moved comes back to Python."""
-import contextlib
+import itertools
 import json
 import os
-import re
 import secrets
 import subprocess
 import sys
 import time
-import urllib.request
 from pathlib import Path
-from urllib.parse import urlparse
 
 import nbformat
 import pytest
-from playwright.sync_api import TimeoutError as PlaywrightTimeout
 
 ROOT = Path(__file__).resolve().parents[3]
 SETTINGS = {"apputils-extension/notification": {"checkForUpdates": False, "fetchNews": "false", "doNotDisturbMode": True},
@@ -51,6 +47,8 @@ def lab(tmp_path_factory):
         log.close()
 
 
+VIEW = "application/vnd.jupyter.widget-view+json"
+QUESTIONS = itertools.count()
 KERNEL = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
 OWN = """
 import torch
@@ -74,54 +72,63 @@ shown = {
     "costs": CostCalculator.of(model),
 }
 """
+LABORATORY = """
+from unrolled.recorded import recorded
+from unrolled.trials import Bench
+from unrolled.widgets import Laboratory
+from unrolled.widgets.laboratory import outcome
+
+story = "the machine stood in the old garden, and nobody had moved it since the summer before last. " * 40
+lab = Laboratory(recorded("hyperparameters"), name="num_steps", value=8)
+lab.bench = Bench(story, split="honest", windows=10 ** 9, device="cpu")      # a pass of some four hundred windows, without end
+lab
+"""
 
 
 def new_notebook(*cells: str) -> nbformat.NotebookNode:
     return nbformat.v4.new_notebook(metadata=KERNEL, cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
 
 
-def wait_for_kernel(address):
-    """Until the server says that the notebook's kernel is idle and that somebody listens to it."""
-    parts = urlparse(address)
-    name, deadline = parts.path.rsplit("/", 1)[-1], time.monotonic() + 90
-    while time.monotonic() < deadline:
-        with urllib.request.urlopen(f"http://{parts.netloc}/api/sessions?{parts.query}", timeout=10) as answer:
-            kernels = [session["kernel"] for session in json.load(answer) if session["path"] == name]
-        if any(kernel["connections"] and kernel["execution_state"] == "idle" for kernel in kernels):
-            time.sleep(1)
-            return
-        time.sleep(0.3)
+def exported(page: str) -> tuple[nbformat.NotebookNode, int]:
+    """The page's notebook as `make notebooks` wrote it, with nothing of what it shows, and one cell of ours; its widgets."""
+    path = ROOT / f"_build/notebooks/{page}.ipynb"
+    assert path.is_file(), "run `make notebooks` first"
+    made = nbformat.read(path, as_version=4)
+    made.metadata.pop("widgets", None)
+    shown = 0
+    for cell in made.cells:
+        if cell.cell_type == "code":
+            shown += sum(VIEW in output.get("data", {}) for output in cell.outputs)
+            cell.outputs = []
+    made.cells.append(nbformat.v4.new_code_cell("print('everything ran')"))
+    return made, shown
 
 
-def run_all(page, address):
+def run_all(page, address, seconds=300):
     """Open a notebook and run it to its end."""
     page.goto(address)
-    page.locator(".jp-Notebook-ExecutionIndicator[data-status=idle]").wait_for(timeout=90_000)
-    wait_for_kernel(address)
-    for attempt in range(4):                         # JupyterLab drops what it is asked before it has its kernel, or asks which
-        page.get_by_role("menuitem", name="Run", exact=True).click()
-        page.locator("li[data-command='runmenu:run-all']").click()
-        with contextlib.suppress(PlaywrightTimeout):
-            page.locator(".jp-Dialog button", has_text=re.compile("^Select$")).click(timeout=1000)
-        with contextlib.suppress(PlaywrightTimeout):
-            page.wait_for_function("() => /\\d/.test(document.querySelector('.jp-CodeCell .jp-InputPrompt').textContent)", timeout=45_000)
-            break
+    page.locator("#jp-main-statusbar", has_text="| Idle").wait_for(timeout=90_000)     # before that, what is run is dropped
+    page.get_by_role("menuitem", name="Run", exact=True).click()
+    page.locator("li[data-command='runmenu:run-all']").click()
     error = "[data-mime-type='application/vnd.jupyter.error']"
     page.wait_for_function("error => document.querySelector(error) || [...document.querySelectorAll('.jp-OutputArea-output')]"
-                           ".some(o => o.textContent.includes('everything ran'))", arg=error, timeout=300_000)
+                           ".some(o => o.textContent.includes('everything ran'))", arg=error, timeout=1000 * seconds)
     assert not page.locator(error).count(), page.locator(error).first.inner_text()
 
 
-def ask(page, code, pattern):
-    """Run one more cell in the kernel and return what it prints."""
-    editor = page.locator(".jp-CodeCell").last.locator(".cm-content")
-    editor.click()
-    page.keyboard.press("Control+A")
-    page.keyboard.insert_text(code)
-    page.keyboard.press("Control+Enter")
-    output = page.locator(".jp-CodeCell").last.locator(".jp-OutputArea-output")
-    output.filter(has_text=re.compile(pattern)).wait_for(timeout=60_000)
-    return output.last.inner_text()
+def ask(page, expression, expected):
+    """Until the kernel has the expected value: what is moved goes to a subshell, what is run does not wait for it."""
+    cell, answer, deadline = page.locator(".jp-CodeCell").last, None, time.monotonic() + 60
+    while answer != expected and time.monotonic() < deadline:
+        question = f"answer {next(QUESTIONS)}:"                  # never mistaken for the answer to an earlier one
+        cell.locator(".cm-content").click()
+        page.keyboard.press("Control+A")
+        page.keyboard.insert_text(f"print('{question}', {expression})")
+        page.keyboard.press("Control+Enter")
+        output = cell.locator(".jp-OutputArea-output", has_text=question)
+        output.wait_for(timeout=60_000)
+        answer = output.inner_text().strip().removeprefix(f"{question} ")
+    assert answer == expected
 
 
 def test_a_slider_moved_in_the_lab_is_moved_in_the_kernel(lab, browser, watch):
@@ -138,7 +145,7 @@ def test_a_slider_moved_in_the_lab_is_moved_in_the_kernel(lab, browser, watch):
     slider.focus()
     page.keyboard.press("End")
     assert "weight 1.50" in page.locator(".unrolled .u-said").inner_text()
-    assert "weight=1.5" in ask(page, "print(f'weight={widget.weight}')", r"weight=")
+    ask(page, "widget.weight", "1.5")
     context.close()
     assert not errors
 
@@ -160,9 +167,57 @@ def test_every_widget_takes_the_readers_own_objects_in_the_lab(lab, browser):
     replay = page.locator(".jp-CodeCell").nth(1 + names.index("replay")).locator("input[type=range]").first
     replay.focus()
     page.keyboard.press("Home")
-    assert "epoch=1" in ask(page, "print('epoch=%d' % shown['replay'].epoch)", "epoch=")
+    ask(page, "shown['replay'].epoch", "1")
     typed = page.locator(".jp-CodeCell").nth(1 + names.index("microscope")).locator("textarea")
     typed.fill("the time")
-    assert "text=the time" in ask(page, "print('text=' + shown['microscope'].text)", "text=")
+    ask(page, "shown['microscope'].text", "the time")
+    context.close()
+    assert not errors
+
+
+@pytest.mark.parametrize("page_name, moved", [("memory-cell", "cell.inputs[0][0]"), ("inside", "microscope.position")])
+def test_an_exported_page_runs_in_the_lab_and_its_widget_lives(page_name, moved, lab, browser):
+    """Nothing that the notebook carries is shown: the kernel trains the page's model and makes the widget anew."""
+    work, address = lab
+    notebook, shown = exported(page_name)
+    nbformat.write(notebook, work / f"{page_name}.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 2400})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    run_all(page, address(f"{page_name}.ipynb"), seconds=600)
+    widgets = page.locator(".unrolled[role=group]")
+    widgets.first.wait_for()
+    assert widgets.count() == shown and not page.get_by_text("cannot be shown").count()
+    slider = widgets.locator("input[type=range]:visible").first
+    before = float(slider.input_value())
+    ask(page, f"float({moved})", str(before))
+    slider.focus()
+    page.keyboard.press("End")
+    after = float(slider.input_value())
+    assert after == float(slider.get_attribute("max")) != before
+    ask(page, f"float({moved})", str(after))
+    context.close()
+    assert not errors
+
+
+def test_a_laboratory_runs_and_is_stopped_in_the_lab(lab, browser):
+    """The kernel trains in the background, the page's button stops it, and the page says of the row what the kernel has."""
+    work, address = lab
+    nbformat.write(new_notebook(LABORATORY, "print('everything ran')"), work / "laboratory.ipynb")
+    context = browser.new_context(viewport={"width": 1280, "height": 1600})
+    page = context.new_page()
+    errors = []
+    page.on("pageerror", lambda e: errors.append(str(e)))
+    run_all(page, address("laboratory.ipynb"))
+    page.get_by_role("button", name="Run it here").click()
+    a_thousand_windows = "() => /8 steps: [1-9]\\d*\\u202f\\d{3} of/.test(document.querySelector('.u-lab').textContent)"
+    page.wait_for_function(a_thousand_windows, timeout=120_000)               # two passes, so that there is something to keep
+    page.get_by_role("button", name="Stop", exact=True).click()
+    row = page.locator(".u-mine td", has_text="stopped after")
+    row.wait_for(timeout=120_000)
+    assert page.locator(".u-charts .u-own").count() == 2
+    ask(page, "[(run['state'], run['num_steps']) for run in lab.runs]", "[('stopped', 8)]")
+    ask(page, "outcome(lab.runs[0])", row.inner_text())
     context.close()
     assert not errors

@@ -208,6 +208,25 @@ def test_a_long_text_scrolls_to_its_position_and_the_page_stays(show):
     assert text.evaluate(inside)
 
 
+def test_what_is_out_of_sight_is_coloured_after_the_answer(show):
+    widget = microscope(6, text="it has the machine and all the time " * 60, position=0)
+    page = show(widget).page
+    choose = """k => { const select = document.querySelector('select'); select.selectedIndex = k; select.dispatchEvent(new Event('change'));
+      return [...document.querySelectorAll('[role=img] div')].map(slice => slice.className); }"""
+    every = "name => [...document.querySelectorAll('[role=img] div')].every(slice => slice.className === name)"
+    page.wait_for_function(every, arg="u-signed")
+    assert page.evaluate(choose, 1) == ["u-f"] * 4 + ["u-signed"] * 14
+    page.wait_for_function(every, arg="u-f")
+    widget.quantity = "F"
+    check(page, widget)
+    page.evaluate(f"""() => {{ ({choose})(0); const field = document.querySelector('textarea'); field.value = '';
+      field.dispatchEvent(new Event('input')); }}""")     # what was still to be coloured is gone
+    page.wait_for_timeout(50)
+    page.locator("textarea").fill("it has")
+    widget.text, widget.quantity, widget.position = "it has", "I", 5
+    check(page, widget)
+
+
 @pytest.mark.parametrize("spoil, words", [
     (lambda widget: widget.set_trait("weights", widget.weights[:-2]), "weights, got"),
     (lambda widget: widget.set_trait("weights", b"\x00\x7e" * (len(widget.weights) // 2)), "W_xi holds a number that is not finite"),
