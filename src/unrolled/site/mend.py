@@ -23,6 +23,9 @@ RULES = [
      '<body><main><h1>Unrolled</h1><p><a href="\\1">The book begins here.</a></p></main></body></html>\n'),
 ]
 
+# The search fetches a summary from each page that it finds, which no browser lets it do from file://.
+SUMMARY = ("SHOW_SEARCH_SUMMARY: true", 'SHOW_SEARCH_SUMMARY: location.protocol !== "file:"')
+
 
 def mended(html: str) -> str:
     """The page with every rule applied; applying them twice changes nothing more."""
@@ -32,7 +35,7 @@ def mended(html: str) -> str:
 
 
 def mend_pages(app, error):
-    """Mend every page of the finished site, the redirect at its root included."""
+    """Mend every page of the finished site, the redirect at its root included, and the search."""
     if error or app.builder.format != "html":
         return
     for path in Path(app.outdir).rglob("*.html"):
@@ -40,6 +43,9 @@ def mend_pages(app, error):
         after = mended(before)
         if after != before:
             path.write_text(after, encoding="utf-8")
+    options = Path(app.outdir, "_static/documentation_options.js")
+    if options.is_file():
+        options.write_text(options.read_text(encoding="utf-8").replace(*SUMMARY), encoding="utf-8")
 
 
 def setup(app):
