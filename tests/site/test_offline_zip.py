@@ -48,10 +48,12 @@ def test_without_a_built_book(tmp_path):
     assert not list(tmp_path.iterdir())
 
 
-@pytest.mark.parametrize("place", ["index.html/book.zip", "index.html/below/book.zip", "book"])
-def test_where_nothing_can_be_written(html, place):
+@pytest.mark.parametrize("place, sentence", [
+    ("index.html/book.zip", "index.html/book.zip was not written: .+"), ("index.html/below/book.zip", "book.zip was not written: .+"),
+    ("book", "html/book is a folder, and the name of a file is wanted.")])
+def test_where_nothing_can_be_written(html, place, sentence):
     before = sorted(html.rglob("*"))
-    with pytest.raises(SystemExit, match=f"^.*{place} was not written: .+$"):
+    with pytest.raises(SystemExit, match=f"^.*{sentence}$"):
         offline_zip.main([str(html), str(html / place)])
     assert sorted(html.rglob("*")) == before
 

@@ -3,7 +3,7 @@
     python -m unrolled.site.pdf _build/html _build/unrolled.pdf        (make pdf)
 
 The pages become one document, printed at once: so bookmarks, tags, page numbers and links from page to page are the
-browser's own work. It is printed twice, for only the first print knows the page numbers that the contents give.
+browser's own work. It is printed twice, for only a print knows the page numbers that the contents give.
 """
 import html as markup
 import io
@@ -13,13 +13,12 @@ import os
 import posixpath
 import shutil
 import subprocess
-from contextlib import contextmanager
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import yaml
 from bs4 import BeautifulSoup, Tag
-from playwright.sync_api import Error, sync_playwright
+from playwright.sync_api import Browser, Error, Page, sync_playwright
 from pypdf import PdfReader, PdfWriter
 from sphinx_external_toc.parsing import parse_toc_yaml
 
@@ -33,12 +32,19 @@ WIDTH = 642                                     # of a line in CSS pixels: A4 wi
 NOT_ON_PAPER = "script, button, input, a.headerlink, .text-notice, .toctree-wrapper, .sd-summary-state-marker"
 IN_PRINT = ("This is the book on paper: its widgets are pictures here, its questions are asked and not checked, and all that folds is "
             "open. The code is under the MIT licence, text and figures under CC BY 4.0.")
-# What is still wider than a line gets smaller.
+# What is wider than a line gets smaller; code that would get too small to read is folded, as pdf.css has it.
 FIT = """async () => {
   await window.MathJax?.startup?.promise;
   await document.fonts.ready;
   for (const wide of document.querySelectorAll("mjx-container[display], table"))
     wide.style.zoom = Math.min(1, wide.parentElement.clientWidth / Math.max(wide.scrollWidth, wide.offsetWidth));
+  for (const code of document.querySelectorAll(".highlight pre")) {
+    code.style.whiteSpace = "pre";
+    const padding = 2 * parseFloat(getComputedStyle(code).paddingLeft);
+    const share = (code.clientWidth - padding) / (code.scrollWidth - padding);
+    if (share < 0.75) code.style.whiteSpace = "";
+    else if (share < 1) code.style.fontSize = `${share * parseFloat(getComputedStyle(code).fontSize)}px`;
+  }
 }"""
 NUMBER = """numbers => document.querySelectorAll("#contents .number").forEach((place, k) => place.textContent = numbers[k])"""
 
@@ -75,9 +81,9 @@ def article(page: BeautifulSoup, name: str, book: list[str]) -> Tag:
         gone.decompose()
     for fold in text.find_all("details"):
         fold["open"] = ""
-        if "hide" in fold["class"]:                        # a cell's code, whose title speaks of a button
-            fold.name = "div"
+        if "hide" in fold["class"]:                        # a cell's code: its title is a button's
             fold.summary.decompose()
+            fold.unwrap()
     for tag in text.find_all(True):
         for key, value in tag.attrs.items():
             if key in ("id", "for", "aria-labelledby", "aria-describedby"):
@@ -134,9 +140,9 @@ def document(folder: Path, book: list[str], author: str, date: str) -> tuple[str
     if missing := [name for name in book if not (folder / f"{name}.html").is_file()]:
         raise ValueError(f"{folder} lacks {', '.join(missing)}, which _toc.yml names: make book has to be run again")
     pages = {name: BeautifulSoup((folder / f"{name}.html").read_text(encoding="utf-8"), "html.parser") for name in book}
-    heads = dict.fromkeys(line for name, page in pages.items() for line in head(page, name))
-    notice = pages[book[0]].find(class_="text-notice")
+    notices = [notice.get_text() for notice in pages[book[0]].select(".text-notice")]
     articles = [article(page, name, book) for name, page in pages.items()]
+    heads = dict.fromkeys(line for name, page in pages.items() for line in head(page, name))
     titles = [text.find("h1").get_text().strip() for text in articles]
     running = []
     for k, (text, title) in enumerate(zip(articles, titles)):
@@ -146,23 +152,19 @@ def document(folder: Path, book: list[str], author: str, date: str) -> tuple[str
     style = "\n".join([Path(__file__).with_name("pdf.css").read_text(encoding="utf-8"), *running])
     name, _, rest = titles[0].partition(": ")
     parts = {"title": name, "subtitle": rest[:1].upper() + rest[1:], "author": author, "date": date,
-             "words": f"{IN_PRINT} {notice.get_text() if notice else ''}"}
+             "words": " ".join([IN_PRINT, *notices])}
     front = "".join(f'<p class="{part}">{markup.escape(words)}</p>' for part, words in parts.items())
     return "\n".join(['<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">',
                       f"<title>{markup.escape(titles[0])}</title>", *heads, f"<style>{style}</style></head><body>",
                       f'<section id="front">{front}</section>', list_of_contents, *map(str, articles), "</body></html>"]), titles[0], places
 
 
-@contextmanager
-def opened(html: str, folder: Path):
-    """The document in Chromium, ready for print: a page of Playwright's. All that it asks for comes from ``folder``.
+def ready(browser: Browser, html: str, folder: Path) -> Page:
+    """The document in a browser, with its equations set, fit for print. All that it asks for comes from ``folder``.
 
     Raises:
-        RuntimeError: there is no Chromium, it does not start, or the document asks for what ``folder`` lacks.
+        RuntimeError: it asks for something else.
     """
-    chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
-    if chromium is None:
-        raise RuntimeError("a PDF is printed by Chromium, and none was found: install one, or name it in the variable CHROMIUM")
     lacking = []
 
     def answer(route) -> None:
@@ -175,28 +177,44 @@ def opened(html: str, folder: Path):
             lacking.append(address.removeprefix(ADDRESS))
             route.abort()
 
+    page = browser.new_page(viewport={"width": WIDTH, "height": 900})
+    page.route("**/*", answer)
+    page.emulate_media(media="print", color_scheme="light", reduced_motion="reduce")
+    page.goto(ADDRESS, timeout=120_000)
+    page.evaluate(FIT)
+    if lacking:
+        raise RuntimeError(f"the pages ask for {', '.join(lacking)}, and {folder} has no such file")
+    return page
+
+
+def printed(html: str, folder: Path, places: list[str]) -> bytes:
+    """The document as a PDF, with page numbers in its contents.
+
+    Raises:
+        RuntimeError: there is no Chromium, it does not start, or it numbers the pages differently each time.
+    """
+    chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
+    if chromium is None:
+        raise RuntimeError("a PDF is printed by Chromium, and none was found: install one, or name it in the variable CHROMIUM")
     with sync_playwright() as playwright:
         try:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         except Error:
             raise RuntimeError(f"{chromium} does not start as Chromium does") from None
-        page = browser.new_page(viewport={"width": WIDTH, "height": 900})
-        page.route("**/*", answer)
-        page.emulate_media(media="print", color_scheme="light", reduced_motion="reduce")
-        page.goto(ADDRESS, timeout=120_000)
-        page.evaluate(FIT)
-        if lacking:
-            raise RuntimeError(f"the pages ask for {', '.join(lacking)}, and {folder} has no such file")
-        yield page
-        browser.close()
+        page = ready(browser, html, folder)
+        given: list[int] = []
+        for _ in range(4):                                 # a print can differ from the one before it by a line
+            whole = page.pdf(**PAPER)
+            found = page_numbers(PdfReader(io.BytesIO(whole)), places)
+            if found == given:
+                return whole
+            page.evaluate(NUMBER, given := found)
+    raise RuntimeError("no two prints gave the same page numbers")
 
 
-def printed(html: str, folder: Path, places: list[str]) -> bytes:
-    """The document as a PDF, with page numbers in its contents."""
-    with opened(html, folder) as page:
-        first = PdfReader(io.BytesIO(page.pdf(**PAPER | {"outline": False, "tagged": False})))
-        page.evaluate(NUMBER, [first.get_destination_page_number(first.named_destinations[f"/{place}"]) + 1 for place in places])
-        return page.pdf(**PAPER)
+def page_numbers(reader: PdfReader, places: list[str]) -> list[int]:
+    named = reader.named_destinations
+    return [reader.get_destination_page_number(named[f"/{place}"]) + 1 for place in places]
 
 
 def make(folder: Path, out: Path) -> None:
