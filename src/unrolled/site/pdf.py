@@ -127,7 +127,7 @@ def contents(articles: list[Tag]) -> tuple[str, list[str]]:
     for title in (title for text in articles for title in text.find_all(["h1", "h2"])):
         places.append(title.parent["id"])
         lines.append(f'<li class="of-{title.name}"><a href="#{places[-1]}">{title.decode_contents()}</a><i></i><a class="number" '
-                     f'href="#{places[-1]}">000</a></li>')
+                     f'href="#{places[-1]}"></a></li>')
     return f'<nav id="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>', places
 
 
@@ -191,7 +191,7 @@ def printed(html: str, folder: Path, places: list[str]) -> bytes:
     """The document as a PDF, with page numbers in its contents.
 
     Raises:
-        RuntimeError: there is no Chromium, it does not start, or it numbers the pages differently each time.
+        RuntimeError: there is no Chromium, it does not start, or its page numbers do not settle.
     """
     chromium = shutil.which(os.environ.get("CHROMIUM") or "chromium")
     if chromium is None:
@@ -201,14 +201,15 @@ def printed(html: str, folder: Path, places: list[str]) -> bytes:
             browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
         except Error:
             raise RuntimeError(f"{chromium} does not start as Chromium does") from None
-        page = ready(browser, html, folder)
-        given: list[int] = []
-        for _ in range(4):                                 # a print can differ from the one before it by a line
+        numbers = [100] * len(places)
+        for _ in range(3):
+            page = ready(browser, html, folder)            # a new one each time: Chromium breaks a page anew that it has printed before
+            page.evaluate(NUMBER, numbers)
             whole = page.pdf(**PAPER)
-            found = page_numbers(PdfReader(io.BytesIO(whole)), places)
-            if found == given:
+            page.close()
+            given, numbers = numbers, page_numbers(PdfReader(io.BytesIO(whole)), places)
+            if given == numbers:
                 return whole
-            page.evaluate(NUMBER, given := found)
     raise RuntimeError("no two prints gave the same page numbers")
 
 
