@@ -64,10 +64,16 @@ def test_a_link_leads_into_the_one_document_or_out_of_the_book_or_is_words(link,
 def test_ids_and_all_that_names_them_begin_with_the_page():
     text = on_paper('<svg aria-labelledby="t u"><clipPath id="c"/><g clip-path="url(#c)" style="fill:url(#c)"><use xlink:href="#c"/></g>'
                     '<image xlink:href="data:image/png;base64,AA"/></svg>')
-    assert text["id"] == "book/second" and text.section["id"] == "book/second:top"
+    assert text["id"] == "book/second" and text.h1["id"] == "book/second:top"
     assert text.svg["aria-labelledby"] == "book/second:t book/second:u" and text.find("clippath")["id"] == "book/second:c"
     assert text.g.attrs == {"clip-path": "url(#book/second:c)", "style": "fill:url(#book/second:c)"}
     assert [text.use["xlink:href"], text.image["xlink:href"]] == ["#book/second:c", "data:image/png;base64,AA"]
+
+
+def test_links_to_a_section_lead_to_its_heading():
+    part = on_paper('<section id="part"><span id="sec-a"></span><span id="sec-b"></span><h2>Part</h2></section>').find_all("section")[1]
+    assert str(part) == ('<section><h2 id="book/second:part"><span id="book/second:sec-a"></span><span id="book/second:sec-b"></span>'
+                         'Part</h2></section>')
 
 
 def test_a_widget_is_its_picture_and_a_question_its_words():

@@ -84,6 +84,10 @@ def article(page: BeautifulSoup, name: str, book: list[str]) -> Tag:
         if "hide" in fold["class"]:                        # a cell's code: its title is a button's
             fold.summary.decompose()
             fold.unwrap()
+    for title in text.find_all(["h1", "h2", "h3", "h4", "h5", "h6"]):
+        title["id"] = title.parent.attrs.pop("id")         # a section can begin at the foot of a page, and its heading on the next
+        for place in title.find_previous_siblings("span"):
+            title.insert(0, place.extract())
     for tag in text.find_all(True):
         for key, value in tag.attrs.items():
             if key in ("id", "for", "aria-labelledby", "aria-describedby"):
@@ -121,12 +125,17 @@ def head(page: BeautifulSoup, name: str) -> list[str]:
     return [str(tag) for tag in found]
 
 
+def words(title: Tag) -> str:
+    """What a heading says, as HTML, without the places in it that links lead to."""
+    return "".join(str(part) for part in title.contents if not (isinstance(part, Tag) and part.get("id")))
+
+
 def contents(articles: list[Tag]) -> tuple[str, list[str]]:
     """The table of contents, with places for the page numbers, and where its lines lead to."""
     lines, places = [], []
     for title in (title for text in articles for title in text.find_all(["h1", "h2"])):
-        places.append(title.parent["id"])
-        lines.append(f'<li class="of-{title.name}"><a href="#{places[-1]}">{title.decode_contents()}</a><i></i><a class="number" '
+        places.append(title["id"])
+        lines.append(f'<li class="of-{title.name}"><a href="#{places[-1]}">{words(title)}</a><i></i><a class="number" '
                      f'href="#{places[-1]}"></a></li>')
     return f'<nav id="contents"><h1>Contents</h1><ol>{"".join(lines)}</ol></nav>', places
 
