@@ -25,7 +25,7 @@ export OMP_NUM_THREADS ?= 1
 
 NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
 
-.PHONY: help environment assets book notebooks assignments test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
+.PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -52,6 +52,14 @@ notebooks: assets  ## every page as notebooks (learner's, solved, instructor's, 
 
 assignments: environment  ## the exercises as Otter-Grader assignments for a class, into _build/assignments (20 seconds)
 	@$(BIN)/python -m unrolled.exercises.assignments _build/assignments $(if $(TESTS),--tests $(TESTS)) $(if $(PACKAGE),--package "$(PACKAGE)")
+
+pdf: book  ## the whole book as one PDF, _build/unrolled.pdf (a minute after make book)
+	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
+	export CHROMIUM
+	$(BIN)/python -m unrolled.site.pdf _build/html _build/unrolled.pdf
+
+zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, double-click index.html (seconds after make book)
+	@$(BIN)/python -m unrolled.site.offline_zip _build/html _build/unrolled-book.zip
 
 test: test-package test-pages strict test-notebooks test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
 

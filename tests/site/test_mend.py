@@ -87,3 +87,4 @@ def test_sphinx_calls_it_when_the_pages_are_finished(tmp_path, monkeypatch):
         Sphinx(tmp_path / "source", None, tmp_path / "html", tmp_path / "doctrees", "html", settings, status=None,
                warning=io.StringIO()).build()
     assert '<h1 class="mended">A page' in (tmp_path / "html/index.html").read_text(encoding="utf-8")
+    assert mend.SUMMARY[1] in (tmp_path / "html/_static/documentation_options.js").read_text(encoding="utf-8")

@@ -23,6 +23,9 @@ RULES = [
      '<body><main><h1>Unrolled</h1><p><a href="\\1">The book begins here.</a></p></main></body></html>\n'),
 ]
 
+# The search fetches a summary from each page that it finds, which no browser lets it do from file://.
+SUMMARY = ("SHOW_SEARCH_SUMMARY: true", 'SHOW_SEARCH_SUMMARY: location.protocol !== "file:"')
+
 
 def mended(html: str) -> str:
     """The page with every rule applied; applying them twice changes nothing more."""
@@ -42,5 +45,13 @@ def mend_pages(app, error, change=mended):
             path.write_text(after, encoding="utf-8")
 
 
+def mend_search(app, error):
+    """Mend what the search page reads."""
+    options = Path(app.outdir, "_static/documentation_options.js")
+    if options.is_file():
+        options.write_text(options.read_text(encoding="utf-8").replace(*SUMMARY), encoding="utf-8")
+
+
 def setup(app):
+    app.connect("build-finished", mend_search)
     app.connect("build-finished", mend_pages, priority=900)        # after the redirect is written

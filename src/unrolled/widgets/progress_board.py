@@ -34,9 +34,8 @@ class ProgressBoard(Widget):
         return "\n".join(["Exercises:", *(f"- {one['title']} (page {one['page']})" for one in self.exercises)])
 
     def picture(self) -> Picture:
-        fig, ax = plt.subplots(figsize=(6, 0.4 + 0.25 * len(self.exercises)))
-        ax.axis("off")
-        ax.text(0, 1, self.describe(), va="top")
+        fig = plt.figure(figsize=(6, 0.2 * (2 + len(self.exercises))))
+        fig.text(0, 1, self.describe(), va="top")
         picture = Picture(fig, self.describe())
         plt.close(fig)
         return picture
