@@ -119,14 +119,17 @@ def find(folder: Path, names: list[str]) -> list[Path]:
     """The files of these notebooks, of all where none is named; those that hold no code are left out.
 
     Raises:
-        FileNotFoundError: no such folder, or no such notebook in it.
+        FileNotFoundError: no such folder, no such notebook in it, or none with code.
     """
     there = {path.stem: path for path in sorted(folder.glob("*.ipynb"))}
     if not there:
         raise FileNotFoundError(f"there are no notebooks in {folder}: run make notebooks first")
     if missing := [name for name in names if name not in there]:
         raise FileNotFoundError(f"there is no notebook {missing[0]!r} in {folder}, which has {', '.join(there)}")
-    return [there[name] for name in names or there if any(cell.cell_type == "code" for cell in nbformat.read(there[name], 4).cells)]
+    with_code = {name for name, path in there.items() if any(cell.cell_type == "code" for cell in nbformat.read(path, 4).cells)}
+    if not with_code.intersection(names or there):
+        raise FileNotFoundError(f"there is no code to run in {', '.join(names or there)}")
+    return [there[name] for name in names or there if name in with_code]
 
 
 def demand_gpu() -> str:
@@ -162,7 +165,8 @@ def report(runs: list[Run], command: str, machine: str) -> str:
     for one in failed:
         lines += [f"## {one.name}", "", f"It failed in {one.cell}, after {one.seconds:.0f} seconds:", "",
                   "````text", *one.error.splitlines()[-LINES:], "````", ""]
-    lines += ["## Every notebook", "", "| notebook | seconds | to the first training step | memory at most, MB | ended |", "|" + " --- |" * 5]
+    lines += ["## Every notebook", "",
+              "| notebook | seconds | to the first training step | memory at most, MB | ended |", "|" + " --- |" * 5]
     for one in runs:
         step, memory = (one.seen.get(name, "") for name in ("first_step_seconds", "peak_mb"))
         lines.append(f"| {one.name} | {one.seconds:.0f} | {step} | {memory} | {'failed' if one.error else 'well'} |")
@@ -173,9 +177,9 @@ def record(name: str, runs: list[Run], command: str, gpu: str) -> None:
     """Keep the times in book/data; nothing of a run in which a notebook failed."""
     from unrolled.recorded import write_record                   # on Colab it comes with the first notebook
 
-    what = ("Exported notebooks, each executed from top to bottom in a kernel of its own: seconds in all, seconds from the start of its "
-            "first cell to the end of the first step of an optimizer, and the memory of its process at most. The first notebook ran "
-            "alone.")
+    what = ("Exported notebooks, each executed from top to bottom in a kernel of its own: seconds in all, seconds from the start of "
+            "its first cell to the end of the first step of an optimizer, and the memory of its process at most. The first notebook "
+            "ran alone.")
     write_record(ROOT / "book" / "data" / f"{name}.json", what, command, [one.row() for one in runs], machine=gpu or None,
                  versions=versions())
 
@@ -187,11 +191,16 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--variant", choices=["learner", "solved", "instructor", "plain"], default="learner")
     parser.add_argument("--jobs", type=int, default=2, help="how many at a time (2)")
     parser.add_argument("--timeout", type=float, default=600, help="seconds that a cell may take (600)")
-    parser.add_argument("--out", type=Path, default=ROOT / "_build/notebooks-run", help="where they run, emptied before (_build/notebooks-run)")
+    parser.add_argument("--out", type=Path, default=ROOT / "_build/notebooks-run",
+                        help="where they run, emptied before (_build/notebooks-run)")
     parser.add_argument("--gpu", action="store_true", help="demand a GPU")
     parser.add_argument("--record", metavar="RECORD", help="keep the times as book/data/RECORD.json")
     parser.add_argument("--command", help="what to call this run in its report and its record")
     asked = parser.parse_args(arguments)
+    if asked.jobs < 1:
+        parser.error(f"--jobs is at least 1, not {asked.jobs}")
+    if not re.fullmatch("[a-z0-9-]+", asked.record or "none"):
+        parser.error(f"--record is a name of small letters, digits and hyphens, such as notebooks-gpu, not {asked.record!r}")
     command = asked.command or " ".join(["python tools/run_notebooks.py", *(sys.argv[1:] if arguments is None else arguments)])
     gpu = demand_gpu() if asked.gpu else ""
     folder = asked.folder if asked.variant == "learner" else asked.folder / asked.variant

@@ -47,7 +47,7 @@ def cells(path):
 
 
 def test_each_runs_in_a_folder_of_its_own_and_knows_no_names_but_its_own(write, main, tmp_path, capsys):
-    write("one", "open('mine', 'w').close()", "import os\nprint(os.listdir(), sorted(name for name in globals() if name[0] != '_'))")
+    write("one", "open('mine', 'w').close()", "import os\nprint(os.listdir(), [name for name in globals() if name[0] != '_'])")
     write("two", "import os\nprint(os.listdir())")
     status, report = main()
     assert status == 0 and report.startswith("# All 2 notebooks ran\n")
@@ -59,7 +59,8 @@ def test_each_runs_in_a_folder_of_its_own_and_knows_no_names_but_its_own(write, 
 
 
 def test_a_failing_one_is_told_with_its_cell_and_its_last_lines_and_the_next_runs(write, main, tmp_path, capsys):
-    write("one", "1", "#@title Deep\ndef deep(n):\n    return deep(n - 1) if n else 1 / 0\nprint('before')\ndeep(40)", "print('after')")
+    deep = "#@title Deep\ndef deep(n):\n    return deep(n - 1) if n else 1 / 0\nprint('before')\ndeep(40)"
+    write("one", "1", deep, "print('after')")
     write("two", "print('well')")
     status, report = main()
     assert status == 1 and report.startswith("# 1 of 2 notebooks failed\n")
@@ -70,7 +71,8 @@ def test_a_failing_one_is_told_with_its_cell_and_its_last_lines_and_the_next_run
     assert one[1].outputs[0].text == "before\n" and one[2].outputs == []
     assert cells(tmp_path / "run/two/two.ipynb")[0].outputs[0].text == "well\n"
     said = capsys.readouterr().out
-    assert re.search(r"one: FAILED in cell 3, .*\n", said) and said.splitlines()[-1].startswith("1 of 2 failed: one. Their errors are in ")
+    assert re.search(r"one: FAILED in cell 3, .*\n", said)
+    assert said.splitlines()[-1].startswith("1 of 2 failed: one. Their errors are in ")
 
 
 def test_a_cell_that_hangs_is_ended(write, main):
@@ -142,10 +144,22 @@ def test_a_missing_notebook(write, main):
         main("two")
 
 
-def test_pages_of_words_are_left_out(write, folder):
+def test_pages_of_words_are_left_out(write, folder, main):
     write("words")
     write("code", "1")
     assert [path.stem for path in tool.find(folder, [])] == ["code"]
+    with pytest.raises(SystemExit, match="^There is no code to run in words\\.$"):
+        main("words")
+
+
+@pytest.mark.parametrize("option, value, sentence", [
+    ("--jobs", "0", "--jobs is at least 1, not 0"),
+    ("--record", "A/b", "--record is a name of small letters, digits and hyphens, such as notebooks-gpu, not 'A/b'"),
+])
+def test_an_option_that_cannot_be(option, value, sentence, main, capsys):
+    with pytest.raises(SystemExit):
+        main(option, value)
+    assert capsys.readouterr().err.endswith(f"error: {sentence}\n")
 
 
 def test_the_variant_is_a_folder(write, main, folder):
