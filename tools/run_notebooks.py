@@ -61,10 +61,10 @@ async def execute(notebook, folder: Path, timeout: float = 600, on_cell=None, wa
         on_cell: called with each cell and its number before it runs.
         watch: where the kernel writes what `kernel_watch.py` sees.
     """
-    options, env = ["--HistoryManager.enabled=False"], dict(os.environ)
+    options, env = ["--HistoryManager.enabled=False", "--Application.log_level=40"], dict(os.environ)
     if watch:
         line = f"exec(compile(open({str(WATCH)!r}).read(), 'kernel_watch', 'exec'), {{'__name__': 'kernel_watch'}})"
-        options, env = [*options, f"--IPKernelApp.exec_lines={[line]!r}"], {**env, "NOTEBOOK_WATCH": str(watch)}
+        options, env = [*options, f"--IPKernelApp.exec_lines={line}"], {**env, "NOTEBOOK_WATCH": str(watch)}
     for attempt in range(3):
         start = time.perf_counter()
         client = NotebookClient(notebook, timeout=timeout, kernel_name="python3", extra_arguments=options,
