@@ -23,9 +23,11 @@ export PYTHONHASHSEED = 0
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
+# What looks at the built site, and so comes last.
+SITE_TESTS := tests/site/test_built.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
 NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
 
-.PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-site serve clean lock bench bench-costs reproducible
+.PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-colab test-site notebooks-run notebooks-gpu serve clean lock bench bench-costs reproducible
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -41,7 +43,7 @@ assets: environment
 book: assets  ## execute every notebook, build the site into _build/html (10 minutes the first time, seconds when nothing changed)
 	@$(BIN)/jupyter-book build -W -n --keep-going .
 	$(NOTEBOOKS)
-	cp -r _build/notebooks _build/html/
+	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	echo
 	echo "The book is in _build/html. Open _build/html/index.html, or read it with: make serve"
 
@@ -49,6 +51,14 @@ notebooks: assets  ## every page as notebooks (learner's, solved, instructor's, 
 	@$(NOTEBOOKS)
 	echo
 	echo "The notebooks are in _build/notebooks."
+
+notebooks-run: notebooks  ## every learner's notebook from top to bottom in this environment; _build/notebooks-run.md says what failed (10 minutes)
+	@$(BIN)/python tools/run_notebooks.py --command "make notebooks-run"
+
+notebooks-gpu: environment  ## the same on a GPU, which must be there; the times are recorded in book/data
+	@$(BIN)/python -c "import sys; sys.path.append('tools'); from run_notebooks import demand_gpu; demand_gpu()"
+	$(MAKE) --no-print-directory notebooks
+	$(BIN)/python tools/run_notebooks.py --gpu --record notebooks-gpu --command "make notebooks-gpu"
 
 assignments: environment  ## the exercises as Otter-Grader assignments for a class, into _build/assignments (20 seconds)
 	@$(BIN)/python -m unrolled.exercises.assignments _build/assignments $(if $(TESTS),--tests $(TESTS)) $(if $(PACKAGE),--package "$(PACKAGE)")
@@ -61,13 +71,13 @@ pdf: book  ## the whole book as one PDF, _build/unrolled.pdf (a minute after mak
 zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, double-click index.html (seconds after make book)
 	@$(BIN)/python -m unrolled.site.offline_zip _build/html _build/unrolled-book.zip
 
-test: test-package test-pages strict test-notebooks test-site  ## the whole suite: package, every page executed, strict build, pages in a real browser (20 minutes)
+test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (35 minutes)
 
 test-package: environment  ## the package's own tests, with coverage (2 minutes)
-	@$(BIN)/python -m pytest tests --ignore=tests/book --ignore=tests/site/test_built.py --ignore=tests/site/test_workflows.py --ignore=tests/site/widgets --cov --cov-fail-under=95
+	@$(BIN)/python -m pytest tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
 test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (8 minutes)
-	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py
+	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
@@ -83,10 +93,13 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	$(BIN)/python -m pytest tests/book/test_notebooks.py
 
+test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (8 minutes; RECORD=yes keeps the times)
+	@RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py
+
 test-site: assets  ## the built pages in Chromium, the workflows through actionlint
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
-	$(BIN)/python -m pytest tests/site/test_built.py tests/site/test_workflows.py tests/site/widgets
+	$(BIN)/python -m pytest $(SITE_TESTS)
 
 serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }

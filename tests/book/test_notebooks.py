@@ -5,8 +5,9 @@
 - Of a page without exercises the four notebooks hold the same code cells, and but for the first cell and the drawings they
   are the cells of the book, in its order, with the outputs of its execution. So they have been executed: the equality is
   what is tested.
-- Of a page with exercises the solved notebook and the instructor's hold the same code cells. One of them and the learner's are
-  executed from top to bottom, in a folder of their own.
+- Of a page with exercises the solved notebook and the instructor's hold the same code cells. One of them is executed from top to
+  bottom, in a folder of its own.
+- Every learner's notebook is executed where its readers are, in the environments of `test_colab.py`.
 - Where no cell of the page comes after its first exercise (the pages that train longest), the cells before it are again
   executed already, as in the book. There the first cell, the drawings and all cells from the first exercise on are executed, in
   a kernel that knows nothing of the page, which is more than they may rely on.
@@ -15,15 +16,14 @@ import asyncio
 import json
 import logging
 import re
-import time
 from pathlib import Path
 
 import nbformat
 import pytest
 import yaml
 from jupyter_cache import get_cache
-from nbclient import NotebookClient
 from nbconvert import HTMLExporter
+from run_notebooks import execute
 
 from unrolled.exercises import get, names
 from unrolled.site.notebooks import LINK, kept_outputs
@@ -168,12 +168,11 @@ def test_nbconvert_has_nothing_to_complain_of(page):
 
 # ---- execution ----
 
-def to_run(variant, page):
-    """What is executed of a notebook of a page with exercises."""
-    notebook = read(variant, page)
-    cells, exercises = code(notebook), [get(name) for name in names() if get(name).page == page]
-    begins = {(exercise.start if variant == "learner" else exercise.solution).strip() for exercise in exercises}
-    first = next(k for k, cell in enumerate(cells) if cell.source in begins)
+def to_run(page):
+    """What is executed of the solved notebook of a page with exercises."""
+    notebook = read("solved", page)
+    cells, solutions = code(notebook), {get(name).solution.strip() for name in names() if get(name).page == page}
+    first = next(k for k, cell in enumerate(cells) if cell.source in solutions)
     book = {cell.source for cell in executed(page)}
     if any(untitled(cell) in book for cell in cells[first:]):
         return notebook
@@ -181,35 +180,24 @@ def to_run(variant, page):
     return notebook
 
 
-async def run(notebook, folder, turn):
-    """The seconds it took. A cell that fails raises CellExecutionError; a bare AssertionError is nbclient's own, whose
-    watch over a kernel may outlive the kernel: then once more."""
-    async with turn:
-        for attempt in range(3):
-            start = time.perf_counter()
-            client = NotebookClient(notebook, timeout=600, kernel_name="python3", resources={"metadata": {"path": str(folder)}})
-            try:
-                await client.async_execute()
-                return time.perf_counter() - start
-            except AssertionError:
-                if attempt == 2:
-                    raise
-
-
 async def run_all(notebooks, folder):
     turn = asyncio.Semaphore(2)
-    return await asyncio.gather(*(run(notebook, folder, turn) for notebook in notebooks), return_exceptions=True)
+
+    async def one(notebook):
+        async with turn:
+            return await execute(notebook, folder)
+
+    return await asyncio.gather(*map(one, notebooks), return_exceptions=True)
 
 
-def test_the_notebooks_with_exercises_run(tmp_path, capsys):
+def test_the_solved_notebooks_run(tmp_path, capsys):
     """Two at a time; every failure is told, not only the first."""
-    asked = [(variant, page) for page in PRACTISED for variant in ("learner", "solved")]
-    notebooks = {key: to_run(*key) for key in asked}
-    ended = dict(zip(asked, asyncio.run(run_all(notebooks.values(), tmp_path))))
+    notebooks = {page: to_run(page) for page in PRACTISED}
+    ended = dict(zip(notebooks, asyncio.run(run_all(notebooks.values(), tmp_path))))
     with capsys.disabled():
-        for (variant, page), how in ended.items():
-            print(f"\n  {variant}, {page}: {f'{how:.0f} s' if isinstance(how, float) else 'failed'}", end="", flush=True)
-    assert not {key: str(how)[-2000:] for key, how in ended.items() if not isinstance(how, float)}
-    for (variant, page), notebook in notebooks.items():
+        for page, how in ended.items():
+            print(f"\n  solved, {page}: {f'{how:.0f} s' if isinstance(how, float) else 'failed'}", end="", flush=True)
+    assert not {page: str(how)[-2000:] for page, how in ended.items() if not isinstance(how, float)}
+    for page, notebook in notebooks.items():
         said = "".join(output.get("text", "") for output in notebook.cells[0].outputs)
-        assert "This notebook computes on" in said and "Text: " in said, (variant, page)
+        assert "This notebook computes on" in said and "Text: " in said, page

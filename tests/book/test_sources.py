@@ -10,7 +10,7 @@ import yaml
 ROOT = Path(__file__).resolve().parents[2]
 TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
 PAGES = [ROOT / f"{entry}.md" for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
-LOOKED_UP = ("notation", "references", "api")
+LOOKED_UP = ("running", "notation", "references", "api")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
@@ -39,6 +39,15 @@ def test_every_number_that_is_shown_is_claimed(page):
     claimed = set(re.findall(r"claim\(f?\"([\w-]+)\"", text))
     made = "claim(f\"" in text                                  # names made in a loop
     assert made or shown <= claimed, f"shown but not asserted: {sorted(shown - claimed)}"
+
+
+def test_what_the_page_of_troubles_quotes_is_said():
+    """Each sentence of its table stands in the package, in the first cell or in a tool, word for word."""
+    table = re.findall(r'^\| (".*?") \|', (ROOT / "book/running.md").read_text(encoding="utf-8"), re.M)
+    sources = [path.read_text(encoding="utf-8") for folder in ("src", "tools") for path in (ROOT / folder).rglob("*.py")]
+    assert len(table) > 5
+    for quoted in (words for row in table for words in re.findall('"(.*?)"', row)):
+        assert any(quoted in source for source in sources), f"nothing says {quoted!r}"
 
 
 def test_citations_exist():

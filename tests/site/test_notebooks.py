@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import sys
+import tomllib
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -450,7 +451,7 @@ def test_where_it_cannot_be_installed_a_sentence_says_so(shell, monkeypatch):
     import importlib.util
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     result = shell.run_cell(FIRST)
-    assert str(result.error_in_exec) == "The package could not be installed: the lines above say why. Is there a network?"
+    assert str(result.error_in_exec) == "The package could not be installed: the lines above say why. Is there a network, and torch 2.4 or later?"
 
 
 def test_where_its_address_is_a_placeholder_the_sentence_says_that(shell, monkeypatch):
@@ -459,6 +460,11 @@ def test_where_its_address_is_a_placeholder_the_sentence_says_that(shell, monkey
     result = shell.run_cell(notebooks.first_cell(Addresses()))
     assert str(result.error_in_exec) == ("The package could not be installed: the lines above say why. Its address is a placeholder: "
                                          "set the owner in the book's _config.yml (now your-name), and export it again.")
+
+
+def test_the_torch_of_the_hint_is_that_of_the_package():
+    package = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
+    assert f"torch>={notebooks.OLD_TORCH}" in package["project"]["dependencies"]
 
 
 def test_an_old_python_gets_a_sentence(shell, monkeypatch):

@@ -4,7 +4,9 @@ import re
 import subprocess
 from pathlib import Path
 
+import ipywidgets
 import pytest
+from IPython.core.formatters import DisplayFormatter
 
 import unrolled.widgets
 from unrolled.widgets import RepeatedFactor, base
@@ -58,6 +60,13 @@ def test_an_output_carries_a_picture_and_words():
     data, metadata = RepeatedFactor(0.9, 50)._repr_mimebundle_()
     assert data["application/vnd.jupyter.widget-view+json"]["model_id"]
     assert data["image/png"].startswith(b"\x89PNG") and "0.00515" in data["text/plain"]
+
+
+def test_it_does_so_with_the_older_widgets_of_colab_too(monkeypatch):
+    """Their own way to be shown comes before the bundle, and knows of neither picture nor words."""
+    monkeypatch.setattr(ipywidgets.Widget, "_ipython_display_", lambda self: pytest.fail("shown without its stand-ins"), raising=False)
+    data, _ = DisplayFormatter().format(RepeatedFactor(0.9, 50))
+    assert {"application/vnd.jupyter.widget-view+json", "image/png", "text/plain"} <= data.keys()
 
 
 @pytest.mark.parametrize("method", ["describe", "picture"])

@@ -36,6 +36,7 @@ KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name
           "accelerator": "GPU", "colab": {"provenance": []}}
 FOLDED = {"remove-cell": "Checks of the numbers in the text, and helpers", "remove-input": "Code of this output",
           "hide-input": "Code of this output", "hide-cell": "Code"}
+OLD_TORCH = "2.4"                      # the oldest that the package works with
 READING = 200                          # words a minute, for the instructor's plan
 STATE = "application/vnd.jupyter.widget-state+json"
 ANCHORS = re.compile(r'((?:<a id="[^"]+"></a>)+)(\n*)')
@@ -59,7 +60,7 @@ TITLE = re.compile(r"^#@title (.*)\n")
 
 def first_cell(addresses: Addresses) -> str:
     """The code that a notebook begins with: it installs the package where it is missing, and says what it runs on."""
-    hint = ("Is there a network?" if not addresses.warning else
+    hint = (f"Is there a network, and torch {OLD_TORCH} or later?" if not addresses.warning else
             f"Its address is a placeholder: set the owner in the book's _config.yml (now {addresses.owner}), and export it again.")
     return BEGIN.format(package=addresses.package, hint=hint)
 

@@ -45,6 +45,7 @@ class Widget(anywidget.AnyWidget):
     """
 
     _css = style()
+    _ipython_display_ = None           # ipywidgets 7, which Colab has, would show the widget without its stand-ins
 
     def describe(self) -> str:
         """What the widget shows now, in words and numbers."""
