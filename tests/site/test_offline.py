@@ -15,15 +15,16 @@ ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build/html"
 BOOK = pdf.names(ROOT)
 MARGIN = 20 * 72 / 25.4                            # of pdf.css, in points
-SMALL = """<!DOCTYPE html><html><head></head><body><article class="bd-article"><section id="top"><h1>Small</h1><p>{text}</p></section>
-</article></body></html>"""
+SMALL = """<!DOCTYPE html><html><head></head><body><article class="bd-article"><section id="top"><h1>Small</h1><p>{text}</p>
+</section></article></body></html>"""
 
 
 # ---- the PDF ----
 
 def make(*words, folder=ROOT):
     """The command, in a process of its own: this one has Playwright's loop running."""
-    return subprocess.run([sys.executable, "-m", "unrolled.site.pdf", *map(str, words)], cwd=folder, capture_output=True, text=True)
+    return subprocess.run([sys.executable, "-m", "unrolled.site.pdf", *map(str, words)], cwd=folder,
+                          capture_output=True, text=True)
 
 
 @pytest.fixture(scope="module")
@@ -132,8 +133,8 @@ def test_nothing_is_wider_than_the_paper_and_nothing_scrolls(browser):
     html, _, _ = pdf.document(SITE, BOOK, "", "")
     page = pdf.ready(browser, html, SITE)
     assert not page.locator("mjx-merror").count() and page.locator("mjx-container").count() > 300
-    assert not page.evaluate("""() => [...document.querySelectorAll("article, p, li, td, pre, table, figure, svg, img, h1, h2, h3, dt, "
-            + "mjx-container[display], .cell_output, .still")]
+    assert not page.evaluate("""() => [...document.querySelectorAll("article, p, li, td, pre, table, figure, svg, img, h1, h2, "
+            + "h3, dt, mjx-container[display], .cell_output, .still")]
         .filter(e => e.getBoundingClientRect().right > innerWidth + 1
           || e.scrollWidth > e.clientWidth + 1 && /auto|scroll|hidden/.test(getComputedStyle(e).overflowX))
         .map(e => e.outerHTML.slice(0, 200))""")

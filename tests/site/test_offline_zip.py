@@ -6,8 +6,8 @@ import pytest
 
 from unrolled.site import offline_zip
 
-FILES = {"index.html": b"<p>The book begins here.</p>", "book/a.html": "<h1>Gedächtnis</h1>".encode(), "_static/x.js": b"1\n" * 999,
-         "notebooks/a.ipynb": b"{}", "_images/b.png": bytes(range(256))}
+FILES = {"index.html": b"<p>The book begins here.</p>", "book/a.html": "<h1>Gedächtnis</h1>".encode(),
+         "_static/x.js": b"1\n" * 999, "notebooks/a.ipynb": b"{}", "_images/b.png": bytes(range(256))}
 
 
 @pytest.fixture
@@ -49,7 +49,8 @@ def test_without_a_built_book(tmp_path):
 
 
 @pytest.mark.parametrize("place, sentence", [
-    ("index.html/book.zip", "index.html/book.zip was not written: .+"), ("index.html/below/book.zip", "book.zip was not written: .+"),
+    ("index.html/book.zip", "index.html/book.zip was not written: .+"),
+    ("index.html/below/book.zip", "book.zip was not written: .+"),
     ("book", "html/book is a folder, and the name of a file is wanted.")])
 def test_where_nothing_can_be_written(html, place, sentence):
     before = sorted(html.rglob("*"))

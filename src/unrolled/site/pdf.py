@@ -30,8 +30,8 @@ FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "-
 PAPER = {"prefer_css_page_size": True, "print_background": True, "outline": True, "tagged": True}
 WIDTH = 642                                     # of a line in CSS pixels: A4 without the margins of pdf.css
 NOT_ON_PAPER = "script, button, input, a.headerlink, .text-notice, .toctree-wrapper, .sd-summary-state-marker"
-IN_PRINT = ("This is the book on paper: its widgets are pictures here, its questions are asked and not checked, and all that folds is "
-            "open. The code is under the MIT licence, text and figures under CC BY 4.0.")
+IN_PRINT = ("This is the book on paper: its widgets are pictures here, its questions are asked and not checked, and all that "
+            "folds is open. The code is under the MIT licence, text and figures under CC BY 4.0.")
 # What is wider than a line gets smaller; code that would get too small to read is folded, as pdf.css has it.
 FIT = """async () => {
   await window.MathJax?.startup?.promise;
@@ -85,7 +85,7 @@ def article(page: BeautifulSoup, name: str, book: list[str]) -> Tag:
             fold.summary.decompose()
             fold.unwrap()
     for title in text.find_all(["h1", "h2", "h3", "h4", "h5", "h6"]):
-        title["id"] = title.parent.attrs.pop("id")         # a section can begin at the foot of a page, and its heading on the next
+        title["id"] = title.parent.attrs.pop("id")         # a section can begin a page before its heading
         for place in title.find_previous_siblings("span"):
             title.insert(0, place.extract())
     for tag in text.find_all(True):
@@ -109,7 +109,8 @@ def address(link: str, name: str, book: list[str]) -> str:
     parts = urlsplit(link)
     if parts.scheme:
         return link
-    page = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path))).removesuffix(".html") if parts.path else name
+    path = posixpath.normpath(posixpath.join(posixpath.dirname(name), unquote(parts.path)))
+    page = path.removesuffix(".html") if parts.path else name
     if page not in book:
         return ""
     return f"#{page}:{parts.fragment}" if parts.fragment else f"#{page}"
@@ -163,9 +164,10 @@ def document(folder: Path, book: list[str], author: str, date: str) -> tuple[str
     parts = {"title": name, "subtitle": rest[:1].upper() + rest[1:], "author": author, "date": date,
              "words": " ".join([IN_PRINT, *notices])}
     front = "".join(f'<p class="{part}">{markup.escape(words)}</p>' for part, words in parts.items())
-    return "\n".join(['<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">',
-                      f"<title>{markup.escape(titles[0])}</title>", *heads, f"<style>{style}</style></head><body>",
-                      f'<section id="front">{front}</section>', list_of_contents, *map(str, articles), "</body></html>"]), titles[0], places
+    whole = "\n".join(['<!DOCTYPE html><html lang="en" data-theme="light" data-mode="light"><head><meta charset="utf-8">',
+                       f"<title>{markup.escape(titles[0])}</title>", *heads, f"<style>{style}</style></head><body>",
+                       f'<section id="front">{front}</section>', list_of_contents, *map(str, articles), "</body></html>"])
+    return whole, titles[0], places
 
 
 def ready(browser: Browser, html: str, folder: Path) -> Page:
@@ -212,7 +214,7 @@ def printed(html: str, folder: Path, places: list[str]) -> bytes:
             raise RuntimeError(f"{chromium} does not start as Chromium does") from None
         numbers = [100] * len(places)
         for _ in range(3):
-            page = ready(browser, html, folder)            # a new one each time: Chromium breaks a page anew that it has printed before
+            page = ready(browser, html, folder)            # a new one: what Chromium has printed once it breaks elsewhere then
             page.evaluate(NUMBER, numbers)
             whole = page.pdf(**PAPER)
             page.close()
