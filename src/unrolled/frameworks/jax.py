@@ -80,13 +80,13 @@ class LSTMScratch(nnx.Module):
         return outputs, state                                                     # (steps, batch, hidden), (H, C)
 
     def named(self):
-        """The parameters by name."""
-        return {name: getattr(self, name)[...] for name in LSTM_PARAMETERS}
+        """The parameters by name, as NumPy arrays."""
+        return {name: np.array(getattr(self, name)[...]) for name in LSTM_PARAMETERS}
 
     def load(self, weights):
-        """Take parameters by name."""
+        """Take parameters, NumPy arrays by name."""
         for name in LSTM_PARAMETERS:
-            getattr(self, name)[...] = weights[name]
+            getattr(self, name).set_value(jnp.asarray(weights[name]))
 
 
 class LSTM(nnx.Module):
@@ -111,14 +111,14 @@ class LSTM(nnx.Module):
         return {"W_x": cell.dense_i.kernel, "W_h": cell.dense_h.kernel, "b_": cell.dense_h.bias}
 
     def named(self):
-        """The parameters by name."""
+        """The parameters by name, as NumPy arrays."""
         return {start + gate: part for start, joined in self._joined().items()
-                for gate, part in zip("ifco", jnp.split(joined[...], 4, axis=-1))}
+                for gate, part in zip("ifco", np.split(np.array(joined[...]), 4, axis=-1))}
 
     def load(self, weights):
-        """Take parameters by name."""
+        """Take parameters, NumPy arrays by name."""
         for start, joined in self._joined().items():
-            joined[...] = jnp.concatenate([weights[start + gate] for gate in "ifco"], axis=-1)
+            joined.set_value(jnp.asarray(np.concatenate([weights[start + gate] for gate in "ifco"], axis=-1)))
 
 
 class LSTMLinen(nnx.Module):
@@ -143,13 +143,13 @@ class LSTMLinen(nnx.Module):
             yield from ((f"W_x{gate}", into["kernel"]), (f"W_h{gate}", within["kernel"]), (f"b_{gate}", within["bias"]))
 
     def named(self):
-        """The parameters by name."""
-        return {name: part[...] for name, part in self._parts()}
+        """The parameters by name, as NumPy arrays."""
+        return {name: np.array(part[...]) for name, part in self._parts()}
 
     def load(self, weights):
-        """Take parameters by name."""
+        """Take parameters, NumPy arrays by name."""
         for name, part in self._parts():
-            part[...] = weights[name]
+            part.set_value(jnp.asarray(weights[name]))
 
 
 KINDS = {"scratch": LSTMScratch, "concise": LSTM, "linen": LSTMLinen}
@@ -254,8 +254,8 @@ def generate(model, prefix_ids, num_tokens):
 def to_arrays(model):
     """The weights as NumPy arrays, by the names of ``frameworks.arrays``."""
     weights = {named.LAYER + name: value for name, value in model.layer.named().items()}
-    weights |= {"head.weight": model.head.kernel[...].T, "head.bias": model.head.bias[...]}
-    return {name: np.array(weights[name]) for name in named.NAMES}
+    weights |= {"head.weight": np.array(model.head.kernel[...]).T, "head.bias": np.array(model.head.bias[...])}
+    return {name: np.ascontiguousarray(weights[name]) for name in named.NAMES}
 
 
 def from_arrays(arrays, kind="scratch", dropout=0.0):
@@ -270,12 +270,14 @@ def from_arrays(arrays, kind="scratch", dropout=0.0):
     if dtype == np.float64 and not jax.config.jax_enable_x64:
         raise ValueError("JAX makes float32 of float64 until it is told otherwise: "
                          "call jax.config.update('jax_enable_x64', True) first")
-    rngs = nnx.Rngs(0)                                                            # for first values that are replaced at once
-    layer = KINDS[kind](num_inputs, num_hiddens, param_dtype=dtype, rngs=rngs)
-    model = LanguageModel(layer, num_tokens, dropout, rngs=rngs)
-    layer.load({name: jnp.asarray(arrays[named.LAYER + name]) for name in LSTM_PARAMETERS})
-    model.head.kernel[...] = jnp.asarray(arrays["head.weight"].T)
-    model.head.bias[...] = jnp.asarray(arrays["head.bias"])
+    def draw():
+        rngs = nnx.Rngs(0)
+        return LanguageModel(KINDS[kind](num_inputs, num_hiddens, param_dtype=dtype, rngs=rngs), num_tokens, dropout, rngs=rngs)
+
+    model = nnx.eval_shape(draw)                                                  # shapes alone: nothing is drawn
+    model.layer.load({name: arrays[named.LAYER + name] for name in LSTM_PARAMETERS})
+    model.head.kernel.set_value(jnp.asarray(arrays["head.weight"].T))
+    model.head.bias.set_value(jnp.asarray(arrays["head.bias"]))
     return model
 
 
