@@ -1,4 +1,4 @@
-"""The tests of the frameworks share ``reference`` and ``contract``, which need no framework: they have to be there where torch is not."""
+"""The tests of the frameworks share ``reference`` and ``contract``, which need no torch: they are also for where there is none."""
 import sys
 from pathlib import Path
 

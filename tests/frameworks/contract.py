@@ -16,9 +16,9 @@ from unrolled.frameworks import arrays, experiment
 TOLERANCE = {"float64": 1e-10, "float32": 1e-5}
 FRAMEWORKS = {"torch", "jax", "flax", "optax", "tensorflow", "keras", "mxnet"}
 SGD = experiment.Settings(epochs=2, batch_size=32, optimizer="sgd", lr=2.0, clip=0.1)
-ADAMW = experiment.Settings(epochs=2, batch_size=32, optimizer="adamw", lr=0.05, clip=0.1, one_cycle=True)
+ADAMW = experiment.Settings(epochs=2, batch_size=40, optimizer="adamw", lr=0.05, clip=0.1, one_cycle=True)
 TEXT = experiment.windows(np.random.default_rng(0).choice(6, 180, p=[0.3, 0.3, 0.2, 0.1, 0.05, 0.05]), num_steps=8)
-TRAIN, VALIDATION = TEXT[:120], TEXT[120:]                    # of 120 windows the last batch has 24
+TRAIN, VALIDATION = TEXT[:120], TEXT[120:]                    # in batches of 32 the last one has 24
 
 
 class Case(NamedTuple):
@@ -153,7 +153,8 @@ class Contract:
             parameters = reference.layer(arrays.draw(case.num_inputs, case.num_hiddens, case.seed, sigma=0.5, dtype="float64"))
             parameters |= {name: random.normal(size=case.num_hiddens) for name in parameters if name.startswith("b")}
             shape = case.steps, case.batch
-            inputs = random.integers(case.num_inputs, size=shape) if case.tokens else random.normal(size=(*shape, case.num_inputs))
+            numbers = random.normal(size=(*shape, case.num_inputs))
+            inputs = random.integers(case.num_inputs, size=shape) if case.tokens else numbers
             pair = lambda: tuple(random.normal(size=(2, case.batch, case.num_hiddens)))                   # noqa: E731
             probe = random.normal(size=(*shape, case.num_hiddens))
             self.compare(kind, dtype, parameters, inputs, pair() if case.with_state else None, probe, pair())
@@ -205,11 +206,10 @@ class Contract:
 
     def test_training_without_validation(self):
         model = self.framework.from_arrays(arrays.draw(6, 5))
-        one, = self.framework.train(model, TRAIN[:32], None, experiment.Settings(1, 32, "sgd", 1.0))
-        assert one.validation_loss is None
+        assert [row.validation_loss for row in self.framework.train(model, TRAIN, None, SGD)] == [None, None]
 
     def test_dropout_scales_what_it_keeps(self):
-        weights = arrays.draw(40, 40, sigma=0.5) | {"head.weight": np.eye(40, dtype="float32"), "head.bias": np.zeros(40, "float32")}
+        weights = arrays.draw(40, 40, sigma=0.5) | {"head.weight": np.eye(40, dtype="float32")}     # the logits are the hidden states
         tokens = np.random.default_rng(0).integers(0, 40, (8, 4)).astype("int32")
         model = self.framework.from_arrays(weights, dropout=0.25)
         whole, dropped = (self.logits(model, tokens, training) for training in (False, True))
@@ -218,8 +218,11 @@ class Contract:
         close(dropped[kept], whole[kept] / 0.75, 1e-5, "what is kept")
 
     def test_dropout_only_while_training(self):
-        weights, settings = arrays.draw(6, 5), experiment.Settings(1, 60, "sgd", 1.0, dropout=0.5)
-        train = lambda model, seed=0: (self.framework.train(model, TRAIN, None, settings, seed), self.framework.to_arrays(model))[1]   # noqa: E731
+        def train(model):
+            self.framework.train(model, TRAIN, None, ADAMW)
+            return self.framework.to_arrays(model)
+
+        weights = arrays.draw(6, 5)
         first, again, without = (self.framework.from_arrays(weights, dropout=p) for p in (0.5, 0.5, 0.0))
         assert self.framework.evaluate(first, VALIDATION) == self.framework.evaluate(without, VALIDATION)
         results = [train(model)["head.weight"] for model in (first, again, without)]
@@ -258,7 +261,7 @@ class Contract:
 
     def test_another_frameworks_array(self):
         layer = self.layer(3, 2)
-        with pytest.raises(TypeError, match=f"inputs .* got .*{type(self.foreign).__name__}|inputs .* not {type(self.foreign).__name__}"):
+        with pytest.raises(TypeError, match=f"inputs .* (got|not) .*{type(self.foreign).__name__}"):
             layer(self.foreign)
 
     @pytest.mark.parametrize("state, error, says", [
@@ -293,8 +296,8 @@ class Contract:
     def test_windows(self, windows, error, says):
         model = self.framework.from_arrays(arrays.draw(6, 5))
         before = self.framework.to_arrays(model)
-        for call in (lambda: self.framework.train(model, windows, None, SGD), lambda: self.framework.train(model, TRAIN, windows, SGD),
-                     lambda: self.framework.evaluate(model, windows)):
+        for call in (lambda: self.framework.train(model, windows, None, SGD),
+                     lambda: self.framework.train(model, TRAIN, windows, SGD), lambda: self.framework.evaluate(model, windows)):
             with pytest.raises(error, match=says):
                 call()
         for name, value in self.framework.to_arrays(model).items():

@@ -85,7 +85,8 @@ def loss(arrays, tokens, targets):
     p /= p.sum(-1, keepdims=True)
     one_hot = np.eye(p.shape[-1])[targets]
     d_scores = (p - one_hot) / targets.size
-    gradients = {LAYER + name: value for name, value in backward(layer(arrays), steps, d_scores @ arrays["head.weight"])[0].items()}
+    by_layer, _, _ = backward(layer(arrays), steps, d_scores @ arrays["head.weight"])
+    gradients = {LAYER + name: value for name, value in by_layer.items()}
     gradients |= {"head.weight": np.einsum("tbv,tbh->vh", d_scores, outputs), "head.bias": d_scores.sum((0, 1))}
     return -np.log((p * one_hot).sum(-1)).mean(), gradients
 

@@ -40,7 +40,8 @@ def test_gradient_of_the_loss_is_its_difference():
     assert set(gradients) == set(weights)
     for name, gradient in gradients.items():
         direction = np.random.default_rng(2).normal(size=gradient.shape)
-        up, down = (reference.loss(weights | {name: weights[name] + step * direction}, tokens, targets)[0] for step in (1e-5, -1e-5))
+        up, down = (reference.loss(weights | {name: weights[name] + step * direction}, tokens, targets)[0]
+                    for step in (1e-5, -1e-5))
         close((up - down) / 2e-5, (gradient * direction).sum(), 1e-8)
 
 
@@ -52,7 +53,8 @@ def test_gradient_through_the_last_state():
     steps = reference.forward(weights, inputs, state)[2]
     _, _, by_state = reference.backward(weights, steps, np.zeros((3, 4, 2)), *probes)
     direction = random.normal(size=state.shape)
-    close((value(state + 1e-5 * direction) - value(state - 1e-5 * direction)) / 2e-5, (np.stack(by_state) * direction).sum(), 1e-8)
+    difference = (value(state + 1e-5 * direction) - value(state - 1e-5 * direction)) / 2e-5
+    close(difference, (np.stack(by_state) * direction).sum(), 1e-8)
 
 
 def test_clipping_scales_only_what_is_too_long():

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from contract import Contract
+from contract import ADAMW, TRAIN, Contract
 
 from unrolled.frameworks import arrays, experiment
 from unrolled.frameworks import torch as framework
@@ -28,7 +28,7 @@ class TestTorch(Contract):
         outputs, final = layer(inputs, state)
         loss = (outputs * self.array(probe)).sum() + sum((s * self.array(p)).sum() for s, p in zip(final, state_probes))
         loss.backward()
-        if hasattr(layer, "rnn"):                             # the bias that does not learn has no gradient: it would be the other's
+        if hasattr(layer, "rnn"):                 # the bias that does not learn has no gradient: it would be the other's
             layer.rnn.bias_hh_l0.grad = layer.rnn.bias_ih_l0.grad
             gradients = from_torch(layer.rnn, gradients=True)
         else:
@@ -53,7 +53,7 @@ def test_rates_are_torchs_one_cycle(steps):
 
 
 def test_a_saved_model_is_read_without_torch(tmp_path):
-    vocab = Vocabulary.build("an owl", min_count=0)
+    vocab = Vocabulary(list("an owl"))
     for kind in framework.KINDS:
         weights = arrays.draw(len(vocab), 4, seed=2)
         save(framework.from_arrays(weights, kind), vocab, tmp_path / kind)
@@ -62,3 +62,18 @@ def test_a_saved_model_is_read_without_torch(tmp_path):
         arrays.save_arrays(weights, tmp_path / f"{kind}.arrays")
         with pytest.raises(ValueError):                       # arrays alone: there is no vocabulary
             load(tmp_path / f"{kind}.arrays")
+
+
+@pytest.mark.parametrize("device, words", [("cpu", "the processor"), ("cuda", "NVIDIA H100 (CUDA)"),
+                                           ("mps", "Apple's GPU (MPS)")])
+def test_device_in_words(monkeypatch, device, words):
+    monkeypatch.setattr(framework, "choose_device", lambda: torch.device(device))
+    monkeypatch.setattr(torch.cuda, "get_device_name", lambda where: "NVIDIA H100")
+    assert framework.device() == words
+
+
+def test_the_second_bias_does_not_learn():
+    """Else the sum of torch's two biases would move twice as far as the one of the equations."""
+    model = framework.from_arrays(arrays.draw(6, 5), "concise")
+    framework.train(model, TRAIN, None, ADAMW)
+    assert not model.layer.rnn.bias_hh_l0.any() and model.layer.rnn.bias_ih_l0.all()

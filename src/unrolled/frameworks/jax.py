@@ -190,6 +190,7 @@ def train_step(model, optimizer, optimizer_state, key, tokens, targets):
     return optax.apply_updates(model, updates), optimizer_state, key, loss
 
 
+@functools.cache                                                                  # a step is compiled for its optimizer
 def make_optimizer(settings, steps):
     """Clipping and the optimizer, with the learning rate of every step laid out beforehand."""
     rates = jnp.array([settings.rate(step, steps) for step in range(steps)])
