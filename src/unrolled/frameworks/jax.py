@@ -211,7 +211,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     optimizer_state, key, rows = optimizer.init(model), jax.random.key(seed), []
     # The step is pure: a call compiles it for that size of batch, and its results can be thrown away.
     for tokens, targets in {x.shape: (x, y) for x, y in batches(train_windows, settings.batch_size)}.values():
-        train_step(model, optimizer, optimizer_state, key, tokens, targets)
+        jax.block_until_ready(train_step(model, optimizer, optimizer_state, key, tokens, targets))
     trained = model
     for epoch in range(1, settings.epochs + 1):
         losses, sizes, began = [], [], time.perf_counter()
