@@ -36,7 +36,8 @@ def sizes(arrays: Mapping[str, np.ndarray]) -> tuple[int, int, int]:
         raise ValueError(f"all weights have one dtype, got {' and '.join(sorted(kinds))}")
     first, head = arrays[LAYER + "W_xi"], arrays["head.weight"]
     if first.ndim != 2 or head.ndim != 2:
-        raise ValueError(f"{LAYER}W_xi has shape (inputs, hidden) and head.weight (tokens, hidden), got {first.shape} and {head.shape}")
+        raise ValueError(f"{LAYER}W_xi has shape (inputs, hidden) and head.weight (tokens, hidden), "
+                         f"got {first.shape} and {head.shape}")
     num_inputs, num_hiddens, num_tokens = *first.shape, head.shape[0]
     shapes = {LAYER + name: shape for name, shape in parameter_shapes(LSTM_PARAMETERS, num_inputs, num_hiddens).items()}
     for name, shape in (shapes | {"head.weight": (num_tokens, num_hiddens), "head.bias": (num_tokens,)}).items():
