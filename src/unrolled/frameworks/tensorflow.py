@@ -1,8 +1,8 @@
 """TensorFlow with Keras 3: the layer as a ``tf.scan``, Keras's own, and a training loop compiled by ``tf.function``.
 
 Keras 3 runs on several backends; here it has to be on TensorFlow. TensorFlow itself chooses the device, a GPU where there
-is one. What is compiled are graphs, without XLA (``jit_compile``): on a processor it took longer to compile the loop than
-to train, and on a GPU it would keep Keras from cuDNN.
+is one. Compiled are graphs, without XLA (``jit_compile=True``): on a processor it compiled for seconds and was no faster,
+and on a GPU Keras's layer could not use cuDNN.
 """
 import contextlib
 import os
@@ -10,7 +10,12 @@ import time
 
 import numpy as np
 
-# A GPU's memory is taken as it is needed, not whole: other frameworks may want some too.
+from unrolled.frameworks import arrays as named
+from unrolled.frameworks import checks
+from unrolled.frameworks.experiment import Row, batches, order
+from unrolled.names import LSTM_PARAMETERS, parameter_shapes
+
+# Only errors are logged, and a GPU's memory is taken as it is needed, not whole: other frameworks may want some too.
 for _name, _value in {"KERAS_BACKEND": "tensorflow", "TF_CPP_MIN_LOG_LEVEL": "2", "TF_FORCE_GPU_ALLOW_GROWTH": "true"}.items():
     os.environ.setdefault(_name, _value)
 
@@ -43,11 +48,6 @@ except ModuleNotFoundError as error:
     raise ModuleNotFoundError(f"unrolled.frameworks.tensorflow needs TensorFlow and Keras 3: pip install 'unrolled[frameworks]' "
                               f"({error})", name=error.name) from None
 _check_backend(keras.backend.backend())             # Keras may have been there before
-
-from unrolled.frameworks import arrays as named     # noqa: E402
-from unrolled.frameworks import checks              # noqa: E402
-from unrolled.frameworks.experiment import Row, Settings, batches, order    # noqa: E402
-from unrolled.names import LSTM_PARAMETERS, parameter_shapes                # noqa: E402
 
 
 class _Recurrent(keras.layers.Layer):
@@ -240,7 +240,7 @@ def make_step(model, optimizer):
     return step
 
 
-def train(model, train_windows, validation_windows, settings: Settings, seed=0, on_epoch=None) -> list[Row]:
+def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=None) -> list[Row]:
     """Train a model in place on windows of ``experiment.windows``; returns a ``Row`` for each epoch.
 
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own. The seconds
