@@ -162,6 +162,7 @@ class LSTM(_Recurrent):
 
 
 KINDS = {"scratch": LSTMScratch, "concise": LSTM}
+TOKENS = tf.TensorSpec((None, None), tf.int32)      # (steps, batch): one graph serves batches of every size
 
 
 class LanguageModel(keras.Model):
@@ -191,7 +192,7 @@ class LanguageModel(keras.Model):
         logits, _ = self(tokens, training=training)
         return tf.reduce_mean(tf.nn.sparse_softmax_cross_entropy_with_logits(targets, logits))
 
-    mean_loss_as_graph = tf.function(mean_loss)
+    mean_loss_as_graph = tf.function(mean_loss, input_signature=(TOKENS, TOKENS))
 
     @tf.function
     def likeliest(self, tokens, state):
@@ -227,7 +228,7 @@ def make_optimizer(settings, steps):
 
 def make_step(model, optimizer):
     """One step of training, as a graph: (tokens, targets) -> the loss before it."""
-    @tf.function
+    @tf.function(input_signature=(TOKENS, TOKENS))
     def step(tokens, targets):
         with tf.GradientTape() as tape:
             loss = model.mean_loss(tokens, targets, training=True)
@@ -244,7 +245,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     """Train a model in place on windows of ``experiment.windows``; returns a ``Row`` for each epoch.
 
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own. The seconds
-    are those of the steps: graphs are made before.
+    are those of the steps: their graph is made before.
     """
     for windows in (train_windows, validation_windows):
         if windows is not None:
@@ -254,11 +255,10 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     optimizer, rows = make_optimizer(settings, settings.steps(len(train_windows))), []
     optimizer.build(model.trainable_variables)
     step = make_step(model, optimizer)
-    # A graph is made when a size of batch comes for the first time. What such a step changed is put back.
+    # The first step makes the graph. What it changed is put back.
     changing = model.variables + optimizer.variables
     before = [tf.identity(variable) for variable in changing]
-    for tokens, targets in {x.shape: (x, y) for x, y in batches(train_windows, settings.batch_size)}.values():
-        step(tokens, targets)
+    step(*next(batches(train_windows, settings.batch_size)))
     for variable, value in zip(changing, before):
         variable.assign(value)
     for epoch in range(settings.epochs):
