@@ -41,6 +41,7 @@ class LSTMScratch(gluon.HybridBlock):
     """
 
     def __init__(self, num_inputs, num_hiddens, forget_bias=0.0, sigma=0.01, dtype="float32", **kwargs):
+        check_sizes(num_inputs, num_hiddens)
         super().__init__(**kwargs)
         self.num_inputs, self.num_hiddens, self.of_tokens = num_inputs, num_hiddens, None
         with self.name_scope():
@@ -82,6 +83,7 @@ class LSTM(gluon.Block):
     """Gluon's own layer behind the same call. Args: as for ``LSTMScratch``; ``kwargs`` are those of ``gluon.rnn.LSTM``."""
 
     def __init__(self, num_inputs, num_hiddens, dtype="float32", **kwargs):
+        check_sizes(num_inputs, num_hiddens)
         super().__init__()
         self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
         with self.name_scope():
@@ -131,6 +133,13 @@ def dtype_of(block) -> str:
 def context_of(block) -> mx.Context:
     """Where its parameters lie, which is where its inputs have to be."""
     return next(iter(block.collect_params().values())).list_ctx()[0]
+
+
+def check_sizes(num_inputs, num_hiddens) -> None:
+    """Raise ValueError unless both are whole numbers of at least 1."""
+    for name, size in (("num_inputs", num_inputs), ("num_hiddens", num_hiddens)):
+        if not isinstance(size, int) or isinstance(size, bool) or size < 1:
+            raise ValueError(f"{name} is a whole number of at least 1, not {size!r}")
 
 
 def check(layer, inputs, state):
@@ -226,11 +235,10 @@ def train(model: LanguageModel, train_windows: np.ndarray, validation_windows: n
     if model.dropout._rate != settings.dropout:
         raise ValueError(f"the model drops {model.dropout._rate:g} of its hidden states, and the settings say {settings.dropout:g}")
     mx.random.seed(seed)                        # of dropout
-    model.hybridize()
+    model.hybridize(static_alloc=True)
     cross_entropy, ctx = gluon.loss.SoftmaxCrossEntropyLoss(), context_of(model)
     # No weight decays here, and without it Gluon's Adam is AdamW.
     trainer = gluon.Trainer(model.collect_params(), {"sgd": "sgd", "adamw": "adam"}[settings.optimizer], {"wd": 0.0})
-    learning = [p for p in model.collect_params().values() if p.grad_req != "null"]
 
     def gradients(tokens, targets) -> float:
         """Leave the gradients of the mean loss in the parameters."""
@@ -247,7 +255,7 @@ def train(model: LanguageModel, train_windows: np.ndarray, validation_windows: n
         order = experiment.order(len(train_windows), seed, epoch)
         for tokens, targets in experiment.batches(train_windows, settings.batch_size, order):
             total += gradients(tokens, targets) * targets.size
-            gluon.utils.clip_global_norm([p.grad() for p in learning], settings.clip)
+            clip_gradients(model, settings.clip)
             trainer.set_learning_rate(settings.rate(step, steps))
             step += 1
             if settings.optimizer == "adamw":   # Gluon adds epsilon before it corrects the second moment, others after
@@ -260,6 +268,15 @@ def train(model: LanguageModel, train_windows: np.ndarray, validation_windows: n
         if on_epoch:
             on_epoch(rows[-1])
     return rows
+
+
+def clip_gradients(model: LanguageModel, largest: float) -> None:
+    """Scale all gradients where their common norm is above ``largest``: ``gluon.utils.clip_global_norm``, also in float64."""
+    gradients = [p.grad() for p in model.collect_params().values() if p.grad_req != "null"]
+    norm = float(nd.add_n(*[nd.sum(g * g) for g in gradients]).sqrt().asscalar())
+    if norm > largest:
+        for g in gradients:
+            g *= largest / norm
 
 
 def evaluate(model: LanguageModel, windows: np.ndarray, batch_size: int = 1024) -> float:
