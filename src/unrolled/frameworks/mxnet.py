@@ -173,7 +173,8 @@ def mean_loss(model, tokens, targets):
     """Mean cross-entropy in nats per token; tokens and targets (steps, batch), of NumPy."""
     tokens, targets = (nd.array(part, context_of(model), "int32") for part in (tokens, targets))
     logits, _ = model(tokens)                                               # (steps, batch, tokens)
-    return gluon.loss.SoftmaxCrossEntropyLoss()(logits, targets).mean()
+    # In float32 MXNet's logarithm of a softmax is several millionths off, and mostly to one side.
+    return gluon.loss.SoftmaxCrossEntropyLoss()(logits.astype("float64"), targets).mean()
 
 
 def train_step(model, tokens, targets):
