@@ -112,7 +112,7 @@ def test_first_values():
     assert 0.09 < np.std([drawn[f"W_x{gate}"] for gate in "ifoc"]) < 0.11
 
 
-def test_gluons_options_go_through_and_its_second_bias_does_not_learn():
+def test_gluons_initializers_and_that_its_second_bias_does_not_learn():
     model = framework.LanguageModel(framework.LSTM(6, 4, i2h_bias_initializer=init.LSTMBias(1.0)), 6)
     model.initialize()
     assert all((model.layer.named()[f"b_{gate}"] == (gate == "f")).all() for gate in "ifoc")

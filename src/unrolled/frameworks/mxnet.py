@@ -20,8 +20,8 @@ try:
     import mxnet as mx
     from mxnet import autograd, gluon, nd
 except (ImportError, AttributeError) as error:    # the second: it is there, beside a NumPy that is too new for it
-    raise ModuleNotFoundError(f"unrolled.frameworks.mxnet needs MXNet in an environment of its own: make frameworks, or in Python 3.11 "
-                              f"or 3.12 pip install mxnet==1.9.1 numpy==1.26.4 setuptools ({error})", name="mxnet") from None
+    raise ModuleNotFoundError(f"unrolled.frameworks.mxnet needs MXNet in an environment of its own: make frameworks, or in Python "
+                              f"3.11 or 3.12 pip install mxnet==1.9.1 numpy==1.26.4 setuptools ({error})", name="mxnet") from None
 
 
 def check(layer, inputs, state):
@@ -79,6 +79,7 @@ class LSTMScratch(gluon.HybridBlock):
         W_x = F.concat(W_xi, W_xf, W_xo, W_xc, dim=1)                       # (inputs, 4 hidden)
         W_h = F.concat(W_hi, W_hf, W_ho, W_hc, dim=1)                       # (hidden, 4 hidden)
         b = F.concat(b_i, b_f, b_o, b_c, dim=0).reshape((1, 1, -1))         # (1, 1, 4 hidden)
+        # No input waits for a state: their product leaves the loop, and a token's is a row of W_x.
         if self.of_tokens:
             from_inputs = F.Embedding(inputs, W_x, input_dim=self.num_inputs, output_dim=4 * self.num_hiddens)
         else:
@@ -106,14 +107,14 @@ class LSTMScratch(gluon.HybridBlock):
 
 
 class LSTM(gluon.Block):
-    """Gluon's own layer, called like ``LSTMScratch``. Further arguments are those of ``gluon.rnn.LSTM``."""
+    """Gluon's own layer, called like ``LSTMScratch``. The initializers are those of ``gluon.rnn.LSTM``."""
 
-    def __init__(self, num_inputs, num_hiddens, dtype="float32", **kwargs):
+    def __init__(self, num_inputs, num_hiddens, dtype="float32", **initializers):
         checks.check_sizes(num_inputs=num_inputs, num_hiddens=num_hiddens)
         super().__init__()
         self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
         with self.name_scope():
-            self.rnn = gluon.rnn.LSTM(num_hiddens, input_size=num_inputs, dtype=dtype, **kwargs)
+            self.rnn = gluon.rnn.LSTM(num_hiddens, input_size=num_inputs, dtype=dtype, h2h_bias_initializer="zeros", **initializers)
         # It has two biases; if both learnt, their sum would learn twice as fast. The second stays 0.
         self.rnn.l0_h2h_bias.grad_req = "null"
 
@@ -137,7 +138,6 @@ class LSTM(gluon.Block):
         """Take parameters, NumPy arrays by name."""
         for start, joined in self._joined().items():
             joined.set_data(np.concatenate([weights[start + gate].T for gate in "ifco"]))
-        self.rnn.l0_h2h_bias.set_data(nd.zeros_like(self.rnn.l0_h2h_bias.data()))
 
 
 class LanguageModel(gluon.Block):
@@ -225,8 +225,8 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
 def evaluate(model, windows, batch_size=1024):
     """Mean loss in nats per token over all windows, each from a zero state."""
     checks.check_windows(windows, model.num_tokens)
-    parts = [(float(mean_loss(model, tokens, targets).asscalar()), targets.size) for tokens, targets in batches(windows, batch_size)]
-    return sum(loss * size for loss, size in parts) / sum(size for _, size in parts)
+    total = sum(mean_loss(model, *batch).asscalar() * batch[1].size for batch in batches(windows, batch_size))
+    return float(total) / windows[:, 1:].size
 
 
 def generate(model, prefix_ids, num_tokens):
