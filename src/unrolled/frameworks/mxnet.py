@@ -20,8 +20,8 @@ try:
     import mxnet as mx
     from mxnet import autograd, gluon, nd
 except (ImportError, AttributeError) as error:    # the second: it is there, beside a NumPy that is too new for it
-    raise ModuleNotFoundError(f"unrolled.frameworks.mxnet needs MXNet in an environment of its own: make frameworks, or in Python "
-                              f"3.11 or 3.12 pip install mxnet==1.9.1 numpy==1.26.4 setuptools ({error})", name="mxnet") from None
+    raise ModuleNotFoundError(f"unrolled.frameworks.mxnet needs MXNet in an environment of its own: make frameworks, or in "
+                              f"Python 3.11 or 3.12 pip install mxnet==1.9.1 numpy==1.26.4 setuptools ({error})", name="mxnet") from None
 
 
 def check(layer, inputs, state):
@@ -114,7 +114,8 @@ class LSTM(gluon.Block):
         super().__init__()
         self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
         with self.name_scope():
-            self.rnn = gluon.rnn.LSTM(num_hiddens, input_size=num_inputs, dtype=dtype, h2h_bias_initializer="zeros", **initializers)
+            self.rnn = gluon.rnn.LSTM(num_hiddens, input_size=num_inputs, dtype=dtype,
+                                      h2h_bias_initializer="zeros", **initializers)
         # It has two biases; if both learnt, their sum would learn twice as fast. The second stays 0.
         self.rnn.l0_h2h_bias.grad_req = "null"
 
