@@ -85,8 +85,8 @@ def record(name: str, seeds: int, epochs: int, cores: int, out: pathlib.Path) ->
     vocab = Vocabulary.from_text(corpus.text)
     settings = dataclasses.replace(experiment.SOURCE, epochs=epochs)
     found = apart({"name": name, "seeds": seeds, "cores": cores, "settings": dataclasses.asdict(settings),
-                   "num_tokens": len(vocab), "ids": vocab.encode(corpus.text)[:TRAIN + VALIDATION + STEPS].tolist(),
-                   "prefix": vocab.encode(PREFIX, strict=True).tolist()})
+                   "num_tokens": len(vocab), "ids": vocab.ids(corpus.text)[:TRAIN + VALIDATION + STEPS],
+                   "prefix": vocab.ids(PREFIX, strict=True)})
     runs = found.pop("runs")
     rows = [{"kind": run["kind"], "seed": run["seed"]} | row for run in runs for row in run.pop("rows")]
     for run in runs:
