@@ -178,8 +178,8 @@ def mean_loss(model, tokens, targets):
     return gluon.loss.SoftmaxCrossEntropyLoss()(logits.astype("float64"), targets).mean()
 
 
-def train_step(model, tokens, targets):
-    """Leave the gradients of a batch in the parameters; the loss."""
+def backward(model, tokens, targets):
+    """Leave the gradients of a batch in the parameters; returns its loss."""
     with autograd.record():
         loss = mean_loss(model, tokens, targets)
     loss.backward()
@@ -200,13 +200,13 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     trainer = gluon.Trainer(model.collect_params(), rule, {"wd": 0.0})
     model.hybridize(static_alloc=True)
     for tokens, targets in {x.shape: (x, y) for x, y in batches(train_windows, settings.batch_size)}.values():
-        train_step(model, tokens, targets)                                  # no update follows
+        backward(model, tokens, targets)                                  # no update follows
     mx.random.seed(seed)
     step, steps, rows = 0, settings.steps(len(train_windows)), []
     for epoch in range(1, settings.epochs + 1):
         losses, sizes, began = [], [], time.perf_counter()
         for tokens, targets in batches(train_windows, settings.batch_size, order(len(train_windows), seed, epoch - 1)):
-            losses.append(train_step(model, tokens, targets))
+            losses.append(backward(model, tokens, targets))
             sizes.append(targets.size)
             clip_gradients(model, settings.clip)
             trainer.set_learning_rate(settings.rate(step, steps))
