@@ -20,6 +20,8 @@ export UNROLLED_PROGRESS = off
 export PYDEVD_DISABLE_FILE_VALIDATION = 1
 export JUPYTER_PLATFORM_DIRS = 1
 export PYTHONHASHSEED = 0
+# Where a page finds the kernel of another environment.
+export JUPYTER_PATH := $(abspath _build/share/jupyter)$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
 
@@ -133,6 +135,13 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
+
+.PHONY: frameworks test-mxnet
+frameworks:  ## MXNet's own environment .venv-mxnet, and its kernel for the book's pages (a minute the first time)
+	@$(PYTHON) tools/prepare.py mxnet
+
+test-mxnet: frameworks  ## MXNet's model, tested in that environment (seconds)
+	@$(UNROLLED_VENV)-mxnet/bin/python -m pytest -W "ignore:Unknown config option" tests/frameworks/test_mxnet.py
 
 .PHONY: lab links push-notebooks weekly report-issue check-tag dist notebooks-zip
 push-notebooks: export REMOTE ?= origin

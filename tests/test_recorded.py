@@ -70,6 +70,11 @@ def test_what_is_written_is_read_again(tmp_path, monkeypatch):
     assert recorded("ours") == other and len(list((tmp_path / "data").iterdir())) == 1         # whole or not at all
 
 
+def test_a_package_that_had_no_part_is_left_out():
+    record = write_record("data/ours.json", "what", "make it", [], versions={"torch": None, "x": "1"})
+    assert record["versions"].keys() == {"python", "x"}
+
+
 def test_without_git_there_is_no_commit(monkeypatch):
     def missing(*args, **kwargs):
         raise FileNotFoundError("git")

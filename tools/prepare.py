@@ -1,6 +1,7 @@
-"""Make what the book needs, one step at a time: environment, browser. Runs before anything is installed.
+"""Make what the book needs, one step at a time: environment, mxnet, browser. Runs before anything is installed.
 
     python3 tools/prepare.py environment     .venv from requirements.lock, and this package in it
+    python3 tools/prepare.py mxnet           .venv-mxnet from tools/mxnet.lock, this package in it, and its Jupyter kernel
     .venv/bin/python tools/prepare.py browser     print the path of a Chromium, installing one if need be
 
 Standard library only, and readable by old Pythons, so that they can say that they are too old. Each
@@ -8,6 +9,7 @@ step leaves a stamp when it is done; interrupted ones are taken up again.
 """
 import hashlib
 import os
+import platform
 import shutil
 import subprocess
 import sys
@@ -15,6 +17,8 @@ import sys
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, os.environ.get("UNROLLED_VENV", ".venv"))
 NEEDED_GB = 3.0
+MXNET_VENV = VENV + "-mxnet"
+KERNELS = os.path.join(ROOT, "_build")      # below it share/jupyter/kernels; the Makefile says so in JUPYTER_PATH
 
 
 def stop(sentence):
@@ -26,10 +30,10 @@ def python_of(venv):
     return os.path.join(venv, *(("Scripts", "python.exe") if os.name == "nt" else ("bin", "python")))
 
 
-def fingerprint():
+def fingerprint(lock):
     """Changes when what is to be installed changes."""
     digest = hashlib.sha256(sys.version.encode())
-    for name in ("requirements.lock", "pyproject.toml"):
+    for name in (lock, "pyproject.toml"):
         with open(os.path.join(ROOT, name), "rb") as file:
             digest.update(file.read())
     return digest.hexdigest()
@@ -51,37 +55,76 @@ def check_venv():
              "(on Debian and Ubuntu: apt install python3-venv)." % missing.name)
 
 
-def check_space():
+def check_space(needed_gb):
     free = shutil.disk_usage(ROOT).free / 1e9
-    if free < NEEDED_GB:
-        stop("The environment needs about %.0f GB of disk, and only %.1f GB are free here." % (NEEDED_GB, free))
+    if free < needed_gb:
+        stop("The environment needs about %.0f GB of disk, and only %.1f GB are free here." % (needed_gb, free))
 
 
-def environment():
-    """The environment from the lock; does nothing when it is there and the lock has not changed."""
-    check_python()
-    stamp = os.path.join(VENV, "unrolled-installed")
-    wanted = fingerprint()
+def install(venv, lock, needed_gb, base=sys.executable):
+    """An environment from a lock; does nothing when it is there and the lock has not changed."""
+    stamp = os.path.join(venv, "unrolled-installed")
+    wanted = fingerprint(lock)
     if os.path.isfile(stamp) and open(stamp).read() == wanted:
         return
     check_venv()
     if not os.path.isfile(stamp):
-        check_space()
-    python = python_of(VENV)
+        check_space(needed_gb)
+    python = python_of(venv)
     if not os.path.isfile(python) or subprocess.call([python, "-m", "pip", "--version"], stdout=subprocess.DEVNULL,
                                                      stderr=subprocess.DEVNULL):
-        print("creating the environment in %s" % os.path.relpath(VENV, ROOT), flush=True)
-        if subprocess.call([sys.executable, "-m", "venv", "--clear", VENV]):
+        print("creating the environment in %s" % os.path.relpath(venv, ROOT), flush=True)
+        if subprocess.call([base, "-m", "venv", "--clear", venv]):
             stop("The environment could not be created: see the message above.")
     if os.path.isfile(stamp):
         os.remove(stamp)                # from here on the environment is that of no lock, until all is installed
-    print("installing the packages of requirements.lock (some minutes the first time)", flush=True)
-    for arguments in (["-r", "requirements.lock"], ["--no-deps", "--editable", "."]):
+    print("installing the packages of %s (some minutes the first time)" % lock, flush=True)
+    for arguments in (["-r", lock], ["--no-deps", "--editable", "."]):
         if subprocess.call([python, "-m", "pip", "install", "--disable-pip-version-check", *arguments], cwd=ROOT):
             stop("The packages could not be installed: see the message above. If the package registry is out of reach, "
                  "try again later; the same command goes on where it stopped.")
     with open(stamp, "w") as file:
         file.write(wanted)
+
+
+def environment():
+    """The book's environment."""
+    check_python()
+    install(VENV, "requirements.lock", NEEDED_GB)
+
+
+def find_mxnet_python():
+    """A Python of those that the last NumPy for MXNet was built for: this one, or one on the path."""
+    if sys.version_info[:2] in ((3, 11), (3, 12)):
+        return sys.executable
+    for name in ("python3.12", "python3.11"):
+        try:
+            if subprocess.call([name, "-c", "import ensurepip, venv"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) == 0:
+                return name
+        except OSError:                 # there is none
+            pass
+    stop("MXNet is retired, and its last version needs Python 3.11 or 3.12: found only %d.%d." % sys.version_info[:2])
+
+
+def check_mxnet():
+    machine = platform.system(), platform.machine().lower()
+    if machine not in (("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")):
+        stop("MXNet is retired, and its last version was built for Linux and for Macs with an Intel processor: there is none "
+             "for this machine (%s, %s)." % machine)
+
+
+def mxnet():
+    """MXNet's environment, and its kernel where the book's build looks for one."""
+    check_python()
+    check_mxnet()
+    install(MXNET_VENV, "tools/mxnet.lock", 1.0, find_mxnet_python())
+    kernel = os.path.join(KERNELS, "share", "jupyter", "kernels", "unrolled-mxnet", "kernel.json")
+    python = python_of(MXNET_VENV)
+    if os.path.isfile(kernel) and python in open(kernel).read():
+        return
+    if subprocess.call([python, "-m", "ipykernel", "install", "--prefix", KERNELS, "--name", "unrolled-mxnet",
+                        "--display-name", "Python 3 (MXNet)"]):
+        stop("MXNet's kernel could not be made known to Jupyter: see the message above.")
 
 
 def find_browser():
@@ -123,7 +166,7 @@ def browser():
 
 
 if __name__ == "__main__":
-    steps = {"environment": environment, "browser": browser}
+    steps = {"environment": environment, "mxnet": mxnet, "browser": browser}
     if len(sys.argv) != 2 or sys.argv[1] not in steps:
         stop("usage: prepare.py %s" % " | ".join(steps))
     try:

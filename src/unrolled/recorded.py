@@ -68,11 +68,12 @@ def write_record(path: str | os.PathLike, what: str, command: str, rows: list[di
         what: what was measured, and how to read the rows.
         command: what makes the file again.
         machine, date: where and when; here and today unless told.
-        versions: of more packages than Python and torch.
+        versions: of more packages than Python and torch; None for one that had no part in it.
     """
+    versions = {"python": platform.python_version(), "torch": torch.__version__} | (versions or {})
     record = {"what": what, "command": command, "commit": this_commit(), "date": date or datetime.date.today().isoformat(),
               "machine": machine or this_machine(),
-              "versions": {"python": platform.python_version(), "torch": torch.__version__, **(versions or {})},
+              "versions": {name: version for name, version in versions.items() if version is not None},
               **more, "rows": rows}
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n"
     write_whole(path, lambda partial: partial.write_text(text, encoding="utf-8"))

@@ -1,6 +1,8 @@
 """Cleaning, tokens, and their numbers."""
 import json
 import string
+import subprocess
+import sys
 
 import pytest
 import torch
@@ -49,6 +51,7 @@ def test_numbers_go_by_falling_frequency_and_then_by_the_alphabet():
     assert vocab.tokens == ["<unk>", "a", "b", "c", " ", "d"] and vocab.unknown == 0
     assert vocab.frequencies == {"a": 2, "b": 2, "c": 2, " ": 1, "d": 1}
     assert vocab.encode("abz").tolist() == [1, 2, 0] and vocab.encode("abz").dtype == torch.int64
+    assert vocab.ids("abz") == [1, 2, 0] and vocab.ids(["b"]) == [2]
     assert "a" in vocab and "z" not in vocab and len(vocab) == 6
     assert repr(vocab) == "Vocabulary(6 chars: '<unk>', 'a', 'b', 'c', ' ', 'd')"
 
@@ -122,3 +125,12 @@ def test_strict_encoding_names_the_strangers_and_their_places():
 def test_what_cannot_be_numbered_is_an_error(make, error, words):
     with pytest.raises(error, match=words):
         make()
+
+
+def test_a_text_has_numbers_where_there_is_no_torch():
+    program = ("import sys; sys.modules['torch'] = None\n"
+               "from unrolled.text import Vocabulary, load_corpus\n"
+               "vocab = Vocabulary.from_text(load_corpus('embedded').text)\n"
+               "print(vocab.decode(vocab.ids('it has', strict=True)))")
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (0, "it has\n"), done.stderr

@@ -3,6 +3,7 @@ import ast
 import collections
 import importlib.util
 import os
+import platform
 import re
 import runpy
 import shutil
@@ -37,6 +38,7 @@ def root(tmp_path, monkeypatch):
     for name, text in (("requirements.lock", ""), ("pyproject.toml", PROJECT), ("backend.py", BACKEND)):
         (tmp_path / name).write_text(text, encoding="utf-8")
     (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/mxnet.lock").write_text("", encoding="utf-8")
     shutil.copyfile(SOURCE, tmp_path / "tools/prepare.py")
     for name in [name for name in os.environ if name.startswith("PIP_")] + ["UNROLLED_VENV", "CHROMIUM"]:
         monkeypatch.delenv(name, raising=False)
@@ -80,8 +82,8 @@ class Calls:
         return int(self.failing in command)
 
 
-def pretend_venv(prepare):
-    python = Path(prepare.python_of(prepare.VENV))
+def pretend_venv(prepare, venv=None):
+    python = Path(prepare.python_of(venv or prepare.VENV))
     python.parent.mkdir(parents=True)
     python.write_text("", encoding="utf-8")
 
@@ -129,7 +131,7 @@ def test_an_environment_that_cannot_be_created_is_said(prepare, monkeypatch, cap
 def test_an_unknown_step_is_answered_with_the_known_ones(arguments, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["prepare.py", *arguments])
     assert stops(capfd, lambda: runpy.run_path(str(SOURCE), run_name="__main__")) == (
-        "usage: prepare.py environment | browser")
+        "usage: prepare.py environment | mxnet | browser")
 
 
 def test_ctrl_c_is_answered_with_how_to_go_on(root, monkeypatch, capfd):
@@ -203,6 +205,65 @@ def test_half_a_stamp_is_none(prepare, root, monkeypatch):
     calls.commands = []
     prepare.environment()
     assert len(calls.commands) == 3 and stamp.read_text(encoding="utf-8") == whole
+
+
+# MXNet's environment
+
+@pytest.fixture
+def fitting(prepare, monkeypatch):
+    """A machine that MXNet was built for, whatever this one is; it can be changed."""
+    def machine(system, processor, version=(3, 11)):
+        monkeypatch.setattr(platform, "system", lambda: system)
+        monkeypatch.setattr(platform, "machine", lambda: processor)
+        monkeypatch.setattr(sys, "version_info", version)
+
+    machine("Linux", "x86_64")
+    return machine
+
+
+def test_mxnet_has_its_own_environment_and_a_kernel(fitting, prepare, root, monkeypatch):
+    calls, kernel = Calls(monkeypatch), root / "_build/share/jupyter/kernels/unrolled-mxnet/kernel.json"
+    pretend_venv(prepare, prepare.MXNET_VENV)
+    prepare.mxnet()
+    assert [command[-1] for command in calls.commands] == ["--version", "tools/mxnet.lock", ".", "Python 3 (MXNet)"]
+    assert calls.commands[-1][1:5] == ["ipykernel", "install", "--prefix", str(root / "_build")]
+    assert Path(prepare.MXNET_VENV).name == ".venv-mxnet" and not Path(prepare.VENV).exists()
+
+    kernel.parent.mkdir(parents=True)
+    kernel.write_text(f'{{"argv": ["{prepare.python_of(prepare.MXNET_VENV)}"]}}', encoding="utf-8")
+    calls.commands = []
+    prepare.mxnet()
+    assert calls.commands == []
+    kernel.unlink()                                             # make clean
+    prepare.mxnet()
+    assert [command[1] for command in calls.commands] == ["ipykernel"]
+
+
+def test_a_kernel_that_jupyter_does_not_take_is_said(fitting, prepare, monkeypatch, capfd):
+    Calls(monkeypatch, failing="ipykernel")
+    pretend_venv(prepare, prepare.MXNET_VENV)
+    assert stops(capfd, prepare.mxnet) == "MXNet's kernel could not be made known to Jupyter: see the message above."
+
+
+@pytest.mark.parametrize("system, processor", [("Darwin", "arm64"), ("Windows", "AMD64"), ("Linux", "riscv64")])
+def test_a_machine_that_mxnet_was_not_built_for_is_told_so(system, processor, fitting, prepare, monkeypatch, capfd):
+    calls = Calls(monkeypatch)
+    fitting(system, processor)
+    assert stops(capfd, prepare.mxnet) == (
+        "MXNet is retired, and its last version was built for Linux and for Macs with an Intel processor: there is none for "
+        f"this machine ({system}, {processor.lower()}).")
+    assert calls.commands == []
+
+
+@posix
+def test_a_python_too_new_for_mxnet_looks_for_an_older_one(fitting, prepare, root, monkeypatch, capfd):
+    fitting("Linux", "x86_64", (3, 13))
+    monkeypatch.setenv("PATH", str(root / "bin"))
+    script(root / "bin/python3.12", "exit 127")                 # a shim of a version that is not installed
+    assert stops(capfd, prepare.mxnet) == (
+        "MXNet is retired, and its last version needs Python 3.11 or 3.12: found only 3.13.")
+    script(root / "bin/python3.11")
+    assert prepare.find_mxnet_python() == "python3.11"
 
 
 # A browser

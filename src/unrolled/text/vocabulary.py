@@ -3,9 +3,10 @@ import operator
 import re
 from collections import Counter
 from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
-import torch
-from torch import Tensor
+if TYPE_CHECKING:
+    from torch import Tensor
 
 UNKNOWN = "<unk>"
 LEVELS = ("char", "word")
@@ -100,8 +101,14 @@ class Vocabulary:
         more = ", ..." if len(self) > 6 else ""
         return f"Vocabulary({len(self)} {self.level}s: {', '.join(map(repr, self.tokens[:6]))}{more})"
 
-    def encode(self, text: str | Sequence[str], *, strict: bool = False) -> Tensor:
-        """The numbers of a text's tokens, (tokens,) int64.
+    def encode(self, text: str | Sequence[str], *, strict: bool = False) -> "Tensor":
+        """The numbers of a text's tokens, (tokens,) int64. Arguments and errors as for ``ids``."""
+        import torch                    # all else here does without
+
+        return torch.tensor(self.ids(text, strict=strict))
+
+    def ids(self, text: str | Sequence[str], *, strict: bool = False) -> list[int]:
+        """The numbers of a text's tokens, for any framework.
 
         Args:
             text: a string, which is cleaned and cut first, or a sequence of tokens, taken as they are.
@@ -125,7 +132,7 @@ class Vocabulary:
             some = ", ".join(strangers[:5]) + (" and more" if len(strangers) > 5 else "")
             raise ValueError(f"unknown {self.level}s: {some}; the vocabulary has {len(self)} entries, "
                              f"such as {', '.join(map(repr, self.tokens[1:6]))}")
-        return torch.tensor([self._index.get(token, self.unknown) for token in tokens])
+        return [self._index.get(token, self.unknown) for token in tokens]
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of some numbers: characters side by side, words with a space between.
