@@ -73,12 +73,12 @@ pdf: book  ## the whole book as one PDF, _build/unrolled.pdf (a minute after mak
 zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, double-click index.html (seconds after make book)
 	@$(BIN)/python -m unrolled.site.offline_zip _build/html _build/unrolled-book.zip
 
-test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (35 minutes)
+test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (40 minutes)
 
-test-package: environment  ## the package's own tests, with coverage (2 minutes)
+test-package: environment  ## the package's own tests, with coverage (7 minutes)
 	@$(BIN)/python -m pytest tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
-test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (8 minutes)
+test-pages: assets  ## every page executed from a clean state; the strict build takes these executions (7 minutes)
 	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
@@ -86,7 +86,7 @@ strict: assets  ## build from those executions with every warning an error, exec
 	$(BIN)/jupyter-book build -W -n --keep-going . 2>&1 | tee _build/strict.log
 	if grep -q "Executing notebook" _build/strict.log; then echo "the strict build executed a page again" >&2; exit 1; fi
 
-test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second build that executes nothing, and run (5 minutes)
+test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second build that executes nothing, and run (2 minutes)
 	@rm -rf _build/notebooks.first && cp -r _build/notebooks _build/notebooks.first
 	$(NOTEBOOKS) > _build/notebooks.log 2>&1
 	if grep -q "Executing notebook" _build/notebooks.log; then echo "the notebooks' build executed a page again" >&2; exit 1; fi
@@ -95,10 +95,10 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	$(BIN)/python -m pytest tests/book/test_notebooks.py
 
-test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (8 minutes; RECORD=yes keeps the times)
+test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (9 minutes; RECORD=yes keeps the times)
 	@RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py
 
-test-site: assets  ## the built pages in Chromium, the workflows through actionlint
+test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (10 minutes)
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
 	$(BIN)/python -m pytest $(SITE_TESTS)
@@ -127,7 +127,7 @@ clean:  ## remove what was built (the environment stays)
 lock: environment  ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/python -m venv _build/lock && _build/lock/bin/pip install -q uv && _build/lock/bin/python tools/lock.py
 
-bench: environment  ## the source's code against ours, recorded in book/data (45 minutes; fetches d2l)
+bench: environment  ## the source's code against ours, recorded in book/data (15 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
 
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
