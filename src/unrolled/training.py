@@ -238,9 +238,9 @@ class Trainer:
         precision: None, "float32", "bfloat16", "float16" or "auto", as for ``choose_precision``. Only the training
             steps are mixed: losses of validation, samples and whatever is done with the model later are in its own dtype.
             In float16 the loss is scaled; a step whose gradient overflows is left out, and does not count for the schedule.
-        compile: whether the training steps go through torch.compile, which fuses the small operations of a loop. On a
-            processor a step of ``LSTMScratch`` (32 units, 1,000 windows) took two thirds of the time, after half a minute
-            or more of compiling; torch.nn's layers gained nothing. What it does on a GPU was not measured.
+        compile: whether the training steps go through torch.compile, which fuses the small operations of a loop. It is
+            meant for the layers from scratch: torch.nn's are compiled code already. Compiling is not counted in the epochs'
+            seconds; the trainer's ``notes`` say what it took.
 
     Attributes:
         history: of all epochs so far.

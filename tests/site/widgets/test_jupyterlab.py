@@ -131,35 +131,41 @@ def ask(page, expression, expected):
     assert answer == expected
 
 
-def test_a_slider_moved_in_the_lab_is_moved_in_the_kernel(lab, browser, watch):
+@pytest.fixture
+def opened(lab, browser):
+    """opened(name, notebook) -> page: the notebook run to its end in the lab. In the end nothing may have been thrown there."""
     work, address = lab
+    contexts, errors = [], []
+
+    def run(name, notebook, height=1000, seconds=300):
+        nbformat.write(notebook, work / f"{name}.ipynb")
+        contexts.append(browser.new_context(viewport={"width": 1280, "height": height}))
+        page = contexts[-1].new_page()
+        page.on("pageerror", lambda error: errors.append(str(error)))
+        run_all(page, address(f"{name}.ipynb"), seconds=seconds)
+        return page
+
+    yield run
+    for context in contexts:
+        context.close()
+    assert not errors
+
+
+def test_a_slider_moved_in_the_lab_is_moved_in_the_kernel(opened):
     code = "from unrolled.widgets import RepeatedFactor\nwidget = RepeatedFactor(0.9, 50)\nwidget"
-    nbformat.write(new_notebook(code, "print('everything ran')"), work / "factor.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 1000})
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    run_all(page, address("factor.ipynb"))
+    page = opened("factor", new_notebook(code, "print('everything ran')"))
     slider = page.locator(".unrolled input[type=range]").first
     slider.wait_for()
     slider.focus()
     page.keyboard.press("End")
     assert "weight 1.50" in page.locator(".unrolled .u-said").inner_text()
     ask(page, "widget.weight", "1.5")
-    context.close()
-    assert not errors
 
 
-def test_every_widget_takes_the_readers_own_objects_in_the_lab(lab, browser):
+def test_every_widget_takes_the_readers_own_objects_in_the_lab(opened):
     """A model trained in that kernel; each widget is shown, moved by keyboard, and read back."""
-    work, address = lab
     names = ["cell", "flow", "microscope", "replay", "unrolling", "costs"]
-    nbformat.write(new_notebook(OWN, *(f"shown['{name}']" for name in names), "print('everything ran')"), work / "own.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 2400})
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    run_all(page, address("own.ipynb"))
+    page = opened("own", new_notebook(OWN, *(f"shown['{name}']" for name in names), "print('everything ran')"), height=2400)
     for k, name in enumerate(names):
         root = page.locator(".jp-CodeCell").nth(k + 1).locator(".unrolled[role=group]")
         root.wait_for()
@@ -171,21 +177,13 @@ def test_every_widget_takes_the_readers_own_objects_in_the_lab(lab, browser):
     typed = page.locator(".jp-CodeCell").nth(1 + names.index("microscope")).locator("textarea")
     typed.fill("the time")
     ask(page, "shown['microscope'].text", "the time")
-    context.close()
-    assert not errors
 
 
 @pytest.mark.parametrize("page_name, moved", [("memory-cell", "cell.inputs[0][0]"), ("inside", "microscope.position")])
-def test_an_exported_page_runs_in_the_lab_and_its_widget_lives(page_name, moved, lab, browser):
+def test_an_exported_page_runs_in_the_lab_and_its_widget_lives(page_name, moved, opened):
     """Nothing that the notebook carries is shown: the kernel trains the page's model and makes the widget anew."""
-    work, address = lab
     notebook, shown = exported(page_name)
-    nbformat.write(notebook, work / f"{page_name}.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 2400})
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    run_all(page, address(f"{page_name}.ipynb"), seconds=600)
+    page = opened(page_name, notebook, height=2400, seconds=600)
     widgets = page.locator(".unrolled[role=group]")
     widgets.first.wait_for()
     assert widgets.count() == shown and not page.get_by_text("cannot be shown").count()
@@ -197,19 +195,11 @@ def test_an_exported_page_runs_in_the_lab_and_its_widget_lives(page_name, moved,
     after = float(slider.input_value())
     assert after == float(slider.get_attribute("max")) != before
     ask(page, f"float({moved})", str(after))
-    context.close()
-    assert not errors
 
 
-def test_a_laboratory_runs_and_is_stopped_in_the_lab(lab, browser):
+def test_a_laboratory_runs_and_is_stopped_in_the_lab(opened):
     """The kernel trains in the background, the page's button stops it, and the page says of the row what the kernel has."""
-    work, address = lab
-    nbformat.write(new_notebook(LABORATORY, "print('everything ran')"), work / "laboratory.ipynb")
-    context = browser.new_context(viewport={"width": 1280, "height": 1600})
-    page = context.new_page()
-    errors = []
-    page.on("pageerror", lambda e: errors.append(str(e)))
-    run_all(page, address("laboratory.ipynb"))
+    page = opened("laboratory", new_notebook(LABORATORY, "print('everything ran')"), height=1600)
     page.get_by_role("button", name="Run it here").click()
     a_thousand_windows = "() => /8 steps: [1-9]\\d*\\u202f\\d{3} of/.test(document.querySelector('.u-lab').textContent)"
     page.wait_for_function(a_thousand_windows, timeout=120_000)               # two passes, so that there is something to keep
@@ -219,5 +209,3 @@ def test_a_laboratory_runs_and_is_stopped_in_the_lab(lab, browser):
     assert page.locator(".u-charts .u-own").count() == 2
     ask(page, "[(run['state'], run['num_steps']) for run in lab.runs]", "[('stopped', 8)]")
     ask(page, "outcome(lab.runs[0])", row.inner_text())
-    context.close()
-    assert not errors
