@@ -303,6 +303,10 @@ class Contract:
         for name, value in self.framework.to_arrays(model).items():
             np.testing.assert_array_equal(value, before[name])
 
+    def test_windows_to_train_on_are_needed(self):
+        with pytest.raises(TypeError, match="windows are a NumPy array of integers, got builtins.NoneType"):
+            self.framework.train(self.framework.from_arrays(arrays.draw(6, 5)), None, None, SGD)
+
     @pytest.mark.parametrize("prefix, num_tokens, says", [
         ([], 3, "the prefix is a list of token ids, at least one"), ([1.5], 3, "the prefix is a list of token ids"),
         ([0, 6], 3, "token ids lie between 0 and 5, got 6"), ([0], -1, "num_tokens is a whole number, 0 or more, not -1"),

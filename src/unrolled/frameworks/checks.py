@@ -85,6 +85,13 @@ def check_windows(windows: np.ndarray, num_tokens: int) -> None:
     check_range(windows, num_tokens)
 
 
+def check_training(train: np.ndarray, validation: np.ndarray | None, num_tokens: int) -> None:
+    """Raise as ``check_windows`` does, before the first step; there may be no windows to validate on."""
+    check_windows(train, num_tokens)
+    if validation is not None:
+        check_windows(validation, num_tokens)
+
+
 def check_prefix(prefix_ids, num_new: int, num_tokens: int) -> np.ndarray:
     """The prefix as (tokens, 1) int32, for one example.
 

@@ -204,9 +204,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own. The seconds
     are those of the steps: what has to be compiled is compiled before.
     """
-    for windows in (train_windows, validation_windows):
-        if windows is not None:
-            checks.check_windows(windows, model.num_tokens)
+    checks.check_training(train_windows, validation_windows, model.num_tokens)
     optimizer = make_optimizer(settings, settings.steps(len(train_windows)))
     optimizer_state, key, rows = optimizer.init(model), jax.random.key(seed), []
     # The step is pure: a call compiles it for that size of batch, and its results can be thrown away.

@@ -192,9 +192,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own, drawn by MXNet's
     global generator, which the seed sets. The seconds are those of the steps: the graphs are made before.
     """
-    for windows in (train_windows, validation_windows):
-        if windows is not None:
-            checks.check_windows(windows, model.num_tokens)
+    checks.check_training(train_windows, validation_windows, model.num_tokens)
     # No weight decays here, and without that Gluon's Adam is AdamW.
     rule = {"sgd": "sgd", "adamw": "adam"}[settings.optimizer]
     trainer = gluon.Trainer(model.collect_params(), rule, {"wd": 0.0})

@@ -247,9 +247,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own. The seconds
     are those of the steps: their graph is made before.
     """
-    for windows in (train_windows, validation_windows):
-        if windows is not None:
-            checks.check_windows(windows, model.num_tokens)
+    checks.check_training(train_windows, validation_windows, model.num_tokens)
     if model.dropout.rate:
         model.dropout.seed_generator.state.assign([seed, 0])
     optimizer, rows = make_optimizer(settings, settings.steps(len(train_windows))), []

@@ -57,9 +57,7 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     ``validation_windows`` may be None. ``on_epoch`` is called with each row. Dropout is the model's own, drawn by torch's
     global generator, which the seed sets.
     """
-    for windows in (train_windows, validation_windows):
-        if windows is not None:
-            checks.check_windows(windows, model.num_tokens)
+    checks.check_training(train_windows, validation_windows, model.num_tokens)
     torch.manual_seed(seed)
     optimizer, scheduler = make_optimizer(model, settings, settings.steps(len(train_windows)))
     rows = []
