@@ -65,6 +65,7 @@ class Contract:
     """
 
     framework = packages = foreign = None
+    brings = ()                        # packages of other frameworks that this one imports by itself
     kinds, dtypes, cases, max_examples = ("scratch", "concise"), ("float64", "float32"), ANY, 25
 
     def pytest_generate_tests(self, metafunc):
@@ -325,10 +326,8 @@ class Contract:
         return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
 
     def test_no_other_framework_is_imported(self):
-        """But what the framework imports by itself: TensorFlow loads JAX where it is there."""
-        code = (f"import sys, {', '.join(self.packages)}; there = set(sys.modules); import {self.framework.__name__}; "
-                f"print(*({FRAMEWORKS!r} - set({self.packages!r})) & (set(sys.modules) - there))")
-        done = Contract.python(self, code)      # what the framework says to that import is its own affair
+        name, may = self.framework.__name__, {*self.packages, *self.brings}
+        done = self.python(f"import sys, {name}; print(*({FRAMEWORKS!r} - {may!r}) & set(sys.modules))")
         assert (done.returncode, done.stdout.strip()) == (0, ""), done.stderr[-2000:]
 
     def test_a_missing_framework_is_told(self):

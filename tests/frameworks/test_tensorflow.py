@@ -17,6 +17,7 @@ keras = framework.keras
 
 class TestTensorFlow(Contract):
     framework, packages, foreign = framework, ("tensorflow", "keras"), torch.zeros(2, 1, dtype=torch.int32)
+    brings = ("jax",)                  # its lite converter looks for it
     max_examples = 10
 
     def array(self, value):
