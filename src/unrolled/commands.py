@@ -8,6 +8,7 @@ import torch
 from unrolled import generation, layers, models, sweep, trials
 from unrolled.acceleration import PRECISIONS
 from unrolled.device import choose_device
+from unrolled.files import write_whole
 from unrolled.text import Vocabulary, honest_split, load_corpus, source_split
 from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, bits, evaluate, perplexity
 
@@ -187,7 +188,7 @@ def train(args) -> None:
     models.save(model, vocab, args.out)
     if args.history:
         rows = json.dumps(history.to_dict(), indent=1) + "\n"
-        models.write_whole(args.history, lambda partial: partial.write_text(rows))
+        write_whole(args.history, lambda partial: partial.write_text(rows))
     print(f"{len(history)} of {args.epochs} epochs, {history.seconds:.1f} s of training on {trainer.device}: "
           f"perplexity {history.train_perplexity[-1]:.2f} in training, "
           f"{history.validation_perplexity[-1]:.2f} in validation")

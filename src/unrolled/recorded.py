@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from unrolled.models import write_whole
+from unrolled.files import write_whole
 
 FORM = ("what", "command", "commit", "date", "machine", "versions", "rows")
 

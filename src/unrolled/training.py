@@ -16,7 +16,8 @@ from tqdm.auto import tqdm
 
 from unrolled.acceleration import Precision, choose_precision, compiled
 from unrolled.device import choose_device, peak_memory, synchronize
-from unrolled.models import evaluating, write_whole
+from unrolled.files import write_whole
+from unrolled.models import evaluating
 from unrolled.text import Windows
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}

@@ -41,7 +41,7 @@ def test_a_write_that_fails_leaves_the_older_file(tmp_path, monkeypatch):
     def full(*args):
         raise OSError("no space left")
 
-    monkeypatch.setattr(drawings.os, "fsync", full)
+    monkeypatch.setattr("os.fsync", full)
     monkeypatch.setattr(drawings, "files", lambda: {"book/_static/favicon.svg": "half"})
     with pytest.raises(OSError, match="no space left"):
         drawings.write(tmp_path)

@@ -1,7 +1,5 @@
 """The language model: shapes, options, and a file that is whole or refused."""
 import json
-import os
-import stat
 
 import pytest
 import torch
@@ -11,7 +9,7 @@ from safetensors.torch import load_file, save_file
 from unrolled import layers
 from unrolled.layers import GRU, LSTM, RNN, GRUScratch, LSTMScratch, RNNScratch, Stacked
 from unrolled.layers.parameters import load_weights, named_weights
-from unrolled.models import LanguageModel, evaluating, language, load, save, single_layers, write_whole
+from unrolled.models import LanguageModel, evaluating, language, load, save, single_layers
 from unrolled.text import Vocabulary
 
 ALL = (RNNScratch, GRUScratch, LSTMScratch, RNN, GRU, LSTM)
@@ -272,28 +270,6 @@ def test_every_layer_of_the_package_can_be_saved():
         cls = getattr(layers, name)
         if isinstance(cls, type) and cls is not Stacked:
             assert language._rebuild(language._describe(cls(4, 5)), torch.float32).num_hiddens == 5
-
-
-@pytest.mark.parametrize("error", [ValueError, KeyboardInterrupt])
-def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(tmp_path, error):
-    path = tmp_path / "file"
-    path.write_text("old")
-
-    def write(partial):
-        partial.write_text("ne")
-        raise error
-
-    with pytest.raises(error):
-        write_whole(path, write)
-    assert path.read_text() == "old" and os.listdir(tmp_path) == ["file"]
-
-
-@pytest.mark.skipif(os.name == "nt", reason="Windows has no such modes")
-def test_a_written_file_has_the_modes_of_any_other_file(tmp_path):
-    (tmp_path / "usual").touch()
-    write_whole(tmp_path / "sub" / "ours", lambda partial: partial.write_text("new"))
-    modes = [stat.S_IMODE(os.stat(tmp_path / name).st_mode) for name in ("usual", "sub/ours")]
-    assert modes[0] == modes[1]
 
 
 def test_single_layers():

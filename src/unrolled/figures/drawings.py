@@ -4,7 +4,6 @@
 """
 import base64
 import html
-import os
 import re
 from math import exp, pi, sin
 from pathlib import Path
@@ -12,6 +11,7 @@ from pathlib import Path
 from unrolled.figures.cell import STAGES, cell
 from unrolled.figures.palette import css
 from unrolled.figures.pen import chevrons, drawing, group, head, joint, key, symbol, valve, wire, words
+from unrolled.files import write_whole
 
 
 def carousel() -> str:
@@ -148,14 +148,7 @@ class Drawing:
 def write(root: Path) -> None:
     """Write every file under ``root``, each whole or not at all."""
     for name, text in files().items():
-        path = root / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(path.name + ".partial")
-        with open(partial, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_whole(root / name, lambda partial: partial.write_bytes(text.encode()))
 
 
 if __name__ == "__main__":

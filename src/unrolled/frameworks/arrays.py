@@ -10,6 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
+from unrolled.files import write_whole
 from unrolled.names import LSTM_PARAMETERS, parameter_shapes
 
 LAYER = "layers.0."
@@ -76,10 +77,8 @@ def save_arrays(arrays: Mapping[str, np.ndarray], path: str | os.PathLike) -> No
     from safetensors.numpy import save
 
     sizes(arrays)
-    path = Path(path)
-    partial = path.with_name(f"{path.name}.partial")
-    partial.write_bytes(save({name: np.ascontiguousarray(arrays[name]) for name in NAMES}))
-    os.replace(partial, path)
+    data = save({name: np.ascontiguousarray(arrays[name]) for name in NAMES})
+    write_whole(path, lambda partial: partial.write_bytes(data))
 
 
 def load_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -2,7 +2,6 @@
 import contextlib
 import json
 import os
-import uuid
 from pathlib import Path
 
 import torch
@@ -11,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from unrolled import layers
+from unrolled.files import write_whole
 from unrolled.layers.checks import check_inputs
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.text import Vocabulary
@@ -198,18 +198,3 @@ def load(path: str | os.PathLike) -> tuple[LanguageModel, Vocabulary]:
             if not name.startswith("layers."):
                 model.get_parameter(name).copy_(weights[name])
     return model.eval(), vocab
-
-
-def write_whole(path: str | os.PathLike, write) -> None:
-    """Call ``write(partial path)``, then move the file into place: a reader never sees half of it."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
-    try:
-        write(partial)
-        with open(partial, "rb+") as file:
-            os.fsync(file.fileno())
-        os.replace(partial, path)
-    except BaseException:
-        partial.unlink(missing_ok=True)
-        raise

@@ -3,7 +3,7 @@ import argparse
 from collections.abc import Callable
 from pathlib import Path
 
-from unrolled.models import write_whole
+from unrolled.files import write_whole
 
 
 def write_from_pages(make: Callable[[Path, Path], None], description: str, argv: list[str] | None = None) -> None:

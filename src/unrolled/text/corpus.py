@@ -9,7 +9,6 @@ import http.client
 import os
 import re
 import sys
-import tempfile
 import time
 import unicodedata
 import urllib.error
@@ -21,6 +20,7 @@ from importlib import resources
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from unrolled.files import write_whole
 from unrolled.text.vocabulary import clean
 
 FILE = "timemachine.txt"
@@ -289,20 +289,10 @@ def forget_failure(folder: str | os.PathLike | None = None) -> None:
 
 def _keep(path: Path, data: bytes) -> None:
     """Write a file whole or not at all, whoever else does; a cache that cannot be written is no failure."""
-    partial = None
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        handle, partial = tempfile.mkstemp(dir=path.parent, prefix=path.name, suffix=".partial")
-        with os.fdopen(handle, "wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        os.replace(partial, path)
+        write_whole(path, lambda partial: partial.write_bytes(data))
     except OSError as error:
         _say(f"  {path.name} could not be kept in the cache: {error.strerror}")
-    finally:
-        if partial:
-            Path(partial).unlink(missing_ok=True)
 
 
 def normalise_gutenberg(data: bytes) -> bytes:
