@@ -18,7 +18,6 @@ def test_the_forms_of_all_addresses():
     assert ADA.package == "unrolled[notebooks] @ git+https://github.com/Ada-L/my.book.git@release/2"
     assert ADA.colab("memory-cell") == "https://colab.research.google.com/github/Ada-L/my.book/blob/notebooks/memory-cell.ipynb"
     assert ADA.binder("memory-cell") == "https://mybinder.org/v2/gh/Ada-L/my.book/notebooks?urlpath=lab/tree/memory-cell.ipynb"
-    assert ADA.preview("memory-cell") == "https://github.com/Ada-L/my.book/blob/notebooks/memory-cell.ipynb"
     assert ADA.source("book/memory-cell.md") == "https://github.com/Ada-L/my.book/blob/release/2/book/memory-cell.md"
     assert ADA.edit("book/memory-cell.md") == "https://github.com/Ada-L/my.book/edit/release/2/book/memory-cell.md"
 

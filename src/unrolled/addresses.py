@@ -78,10 +78,6 @@ class Addresses:
         """The page's notebook in Binder."""
         return f"https://mybinder.org/v2/gh/{self.owner}/{self.repository}/{NOTEBOOKS}?urlpath=lab/tree/{page}.ipynb"
 
-    def preview(self, page: str) -> str:
-        """The page's notebook, as GitHub shows it."""
-        return f"{self.home}/blob/{NOTEBOOKS}/{page}.ipynb"
-
     def source(self, path: str) -> str:
         """A file of the repository, "book/memory-cell.md"."""
         return f"{self.home}/blob/{quote(self.branch)}/{quote(path)}"

@@ -6,9 +6,9 @@ from urllib.parse import urlparse
 
 import pytest
 
+from unrolled.site.pdf import FLAGS
+
 ROOT = Path(__file__).resolve().parents[2]
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
 AXE = ROOT / "node_modules/axe-core/axe.min.js"
 OVERFLOW = """() => { const w = document.documentElement.clientWidth;
   return document.documentElement.scrollWidth > w + 1
