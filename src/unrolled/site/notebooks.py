@@ -31,7 +31,7 @@ from unrolled.figures.drawings import Drawing
 from unrolled.site.markdown import Writer
 
 logger = logging.getLogger(__name__)
-VARIANTS = ("learner", "solved", "instructor", "plain")
+VARIANTS = {"learner": "the learner's", "solved": "with solutions", "instructor": "for instructors", "plain": "text and code alone"}
 KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name": "python3"}, "language_info": {"name": "python"},
           "accelerator": "GPU", "colab": {"provenance": []}}
 FOLDED = {"remove-cell": "Checks of the numbers in the text, and helpers", "remove-input": "Code of this output",
@@ -40,6 +40,7 @@ OLD_TORCH = "2.4"                      # the oldest that the package works with
 READING = 200                          # words a minute, for the instructor's plan
 STATE = "application/vnd.jupyter.widget-state+json"
 ANCHORS = re.compile(r'((?:<a id="[^"]+"></a>)+)(\n*)')
+TITLE = re.compile(r"^#@title (.*)\n")
 LINK = re.compile(r"\]\(<?([\w-]+\.ipynb)?#([^)>]+)>?\)")
 BEGIN = '''\
 import importlib.metadata, importlib.util, os, sys
@@ -53,9 +54,6 @@ if importlib.util.find_spec("unrolled") is None:        # torch and numpy stay a
     assert importlib.util.find_spec("unrolled"), "The package could not be installed: the lines above say why. {hint}"
 from unrolled.notebook import begin
 begin()'''
-
-
-TITLE = re.compile(r"^#@title (.*)\n")
 
 
 def first_cell(addresses: Addresses) -> str:
@@ -166,8 +164,9 @@ class NotebookBuilder(Builder):
 
     def titles(self) -> dict[str, str]:
         """Page -> title, in the order of the book."""
-        order = [name for name in self.env.toctree_includes.get(self.config.root_doc, ()) if Path(name).name in self.made]
-        return {Path(name).name: self.env.titles[name].astext() for name in dict.fromkeys([self.config.root_doc, *order, *sorted(self.env.found_docs)])}
+        root = self.config.root_doc
+        order = dict.fromkeys([root, *self.env.toctree_includes.get(root, ()), *sorted(self.env.found_docs)])
+        return {Path(name).name: self.env.titles[name].astext() for name in order}
 
 
 class Pieces:
@@ -318,16 +317,19 @@ def make_plain(notebook: nbformat.NotebookNode) -> None:
 
 def branch_files(addresses: Addresses, titles: dict[str, str]) -> dict[str, str]:
     """What stands beside the notebooks in their branch: a list of them, and what Binder installs."""
-    rows = [f"| [{title}]({page}.ipynb) | [Colab]({addresses.colab(page)}) | [Binder]({addresses.binder(page)}) | "
-            + " | ".join(f"[{variant}]({variant}/{page}.ipynb)" for variant in VARIANTS[1:]) + " |" for page, title in titles.items()]
+    learner, *others = VARIANTS
+    rows = [[VARIANTS[learner], "with a GPU", "without an account", *(VARIANTS[variant] for variant in others)],
+            ["---"] * (3 + len(others)),
+            *([f"[{title}]({page}.ipynb)", f"[Colab]({addresses.colab(page)})", f"[Binder]({addresses.binder(page)})",
+               *(f"[{variant}]({variant}/{page}.ipynb)" for variant in others)] for page, title in titles.items())]
+    table = "\n".join(f"| {' | '.join(row)} |" for row in rows)
     readme = f"""# The notebooks of the book
 
 Made from [the book]({addresses.pages}) whose sources are in [the branch {addresses.branch}]({addresses.home}/tree/{addresses.branch}).
 Do not edit them here: each time the book is published, this branch is written anew.
 
-| the learner's | with a GPU | without an account | {' | '.join("with solutions" if v == "solved" else "for instructors" if v == "instructor" else "text and code alone" for v in VARIANTS[1:])} |
-|{' --- |' * (3 + len(VARIANTS[1:]))}
-""" + "\n".join(rows) + "\n"
+{table}
+"""
     return {"README.md": readme, "requirements.txt": f"{addresses.package}\njupyterlab\n", "runtime.txt": "python-3.12\n"}
 
 
