@@ -241,6 +241,12 @@ def likeliest(model, tokens, state=None):
     return logits[-1:].argmax(-1), state                                          # (1, batch), (H, C)
 
 
+def read(model, tokens, state=None):
+    """Logits (steps, batch, tokens) and the last state (H, C) after tokens (steps, batch), all of NumPy."""
+    logits, state = model(tokens, state)
+    return np.array(logits), tuple(map(np.array, state))
+
+
 def generate(model, prefix_ids, num_tokens):
     """The token ids that the model adds to a prefix, each the likeliest."""
     tokens, state, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), None, []
@@ -248,6 +254,12 @@ def generate(model, prefix_ids, num_tokens):
         tokens, state = likeliest(model, tokens, state)
         written.append(tokens.item())
     return written
+
+
+def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
+    """A model with the first weights that Flax draws: Gaussian by the number of inputs, recurrent ones orthogonal, biases 0."""
+    rngs = nnx.Rngs(seed)
+    return LanguageModel(KINDS[kind](num_tokens, num_hiddens, rngs=rngs), num_tokens, rngs=rngs)
 
 
 def to_arrays(model):

@@ -228,6 +228,13 @@ def evaluate(model, windows, batch_size=1024):
     return float(total) / windows[:, 1:].size
 
 
+def read(model, tokens, state=None):
+    """Logits (steps, batch, tokens) and the last state (H, C) after tokens (steps, batch), all of NumPy."""
+    state = state and tuple(nd.array(part, context_of(model), part.dtype) for part in state)
+    logits, state = model(nd.array(tokens, context_of(model), "int32"), state)
+    return logits.asnumpy(), tuple(part.asnumpy() for part in state)
+
+
 def generate(model, prefix_ids, num_tokens):
     """The token ids that the model adds to a prefix, each the likeliest."""
     tokens, state, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), None, []
@@ -239,6 +246,14 @@ def generate(model, prefix_ids, num_tokens):
 
 
 KINDS = {"scratch": LSTMScratch, "concise": LSTM}
+
+
+def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
+    """A model with the first weights that Gluon draws: uniform within ±0.07, biases 0."""
+    mx.random.seed(seed)
+    model = LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
+    model.initialize(ctx=best_context())
+    return model
 
 
 def to_arrays(model):

@@ -280,6 +280,12 @@ def evaluate(model, windows, batch_size=1024) -> float:
     return sum(loss * size for loss, size in parts) / sum(size for _, size in parts)
 
 
+def read(model, tokens, state=None) -> tuple[np.ndarray, tuple[np.ndarray, np.ndarray]]:
+    """Logits (steps, batch, tokens) and the last state (H, C) after tokens (steps, batch), all of NumPy."""
+    logits, state = model(tokens, state)
+    return logits.numpy(), tuple(part.numpy() for part in state)
+
+
 def generate(model, prefix_ids, num_tokens) -> list[int]:
     """The token ids that the model adds to a prefix, each the likeliest."""
     prefix, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), []
@@ -290,6 +296,12 @@ def generate(model, prefix_ids, num_tokens) -> list[int]:
         written.append(tokens.numpy().item())
         tokens, state = model.likeliest(tokens, state)
     return written
+
+
+def new_model(num_tokens, num_hiddens, kind="concise", seed=0) -> LanguageModel:
+    """A model with the first weights that Keras draws: uniform by both sizes, recurrent ones orthogonal, forget biases 1."""
+    keras.utils.set_random_seed(seed)
+    return LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
 
 
 def to_arrays(model) -> dict[str, np.ndarray]:

@@ -90,6 +90,15 @@ def evaluate(model, windows, batch_size=1024):
     return total / windows[:, 1:].size
 
 
+def read(model, tokens, state=None):
+    """Logits (steps, batch, tokens) and the last state (H, C) after tokens (steps, batch), all of NumPy."""
+    with evaluating(model):
+        inputs, = on_device([tokens], model.device)
+        state = state and tuple(torch.from_numpy(part).to(model.device) for part in state)
+        logits, state = model(inputs, state)
+    return logits.cpu().numpy(), tuple(part.cpu().numpy() for part in state)
+
+
 def generate(model, prefix_ids, num_tokens):
     """The token ids that the model adds to a prefix, each the likeliest."""
     tokens, state, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), None, []
@@ -100,6 +109,13 @@ def generate(model, prefix_ids, num_tokens):
             tokens = logits[-1:].argmax(-1)                                       # (1, 1)
             written.append(tokens.item())
     return written
+
+
+def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
+    """A model with the first weights that PyTorch draws: uniform within ±1/√h."""
+    torch.manual_seed(seed)
+    model = LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
+    return model.to(choose_device())
 
 
 def to_arrays(model):
