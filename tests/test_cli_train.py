@@ -14,7 +14,8 @@ from unrolled.device import Peak
 from unrolled.generation import generate
 from unrolled.layers import LSTM, LSTMScratch, Stacked
 from unrolled.text import Vocabulary, source_split
-from unrolled.training import History, Trainer
+from unrolled.history import History
+from unrolled.training import Trainer
 
 STORY = "the machine stood in the old garden and nobody had moved it since the summer before last. "
 

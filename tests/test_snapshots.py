@@ -11,7 +11,8 @@ from unrolled.models import LanguageModel
 from unrolled.probe import trace
 from unrolled.snapshots import BINS, Snapshots
 from unrolled.text import Vocabulary, Windows
-from unrolled.training import History, Snapshot, Trainer
+from unrolled.history import History, Snapshot
+from unrolled.training import Trainer
 
 TEXT = "it has the time that it has and the thing has that time " * 3
 VOCAB = Vocabulary.from_text(TEXT)

@@ -14,8 +14,8 @@ from unrolled import training
 from unrolled.layers import LSTM, LSTMScratch
 from unrolled.models import LanguageModel
 from unrolled.text import Windows
-from unrolled.training import (Epoch, History, NotFinite, Trainer, bits, clip_gradients, evaluate,
-                               no_subnormals, perplexity)
+from unrolled.history import Epoch, History, bits, perplexity
+from unrolled.training import NotFinite, Trainer, clip_gradients, evaluate, no_subnormals
 
 N = 7
 IDS = torch.randint(3, (90,), generator=torch.Generator().manual_seed(0)).cumsum(0) % N     # three may follow
@@ -55,11 +55,6 @@ def quiet(monkeypatch):
 
 
 # Measures
-
-def test_perplexity_and_bits():
-    assert perplexity(math.log(28)) == pytest.approx(28) and perplexity(1e5) == math.inf
-    assert bits(math.log(8)) == pytest.approx(3)
-
 
 @pytest.mark.parametrize("max_norm", [0.1, 1.0, 1e3, math.inf])
 def test_clipping_equals_torch(max_norm):
@@ -216,55 +211,6 @@ def test_a_schedule_that_has_not_begun_is_laid_out_anew():
 
 
 # The history
-
-def row(epoch, train, validation):
-    return Epoch(epoch, train, validation, 1.0, 0.5, 100.0)
-
-
-def test_history_columns_best_and_final():
-    history = History([row(1, 2.0, 2.5), row(2, 1.5, 2.0), row(3, 1.0, 2.2)])
-    assert history.train_perplexity == [math.exp(2.0), math.exp(1.5), math.exp(1.0)]
-    assert history.validation_perplexity[1] == math.exp(2.0)
-    assert history.bits_per_character[2] == pytest.approx(2.2 / math.log(2))
-    assert history.best.epoch == 2 and history.final.epoch == 3 and history.seconds == 1.5
-    assert repr(history) == "History(3 epochs, perplexity training 2.72, validation 9.03)"
-
-
-def test_history_without_validation():
-    history = History([row(1, 2.0, None), row(2, 1.5, None)])
-    assert history.best.epoch == 2 and history.bits_per_character == [None, None]
-    assert repr(history) == "History(2 epochs, perplexity training 4.48)"
-
-
-def test_history_of_a_gpu_tells_its_memory():
-    rows = [Epoch(1, 2.0, None, 1.0, 0.5, 100.0, 1_234_567_890), Epoch(2, 1.5, None, 1.0, 0.5, 100.0, 1_000), row(3, 1.0, None)]
-    history = History(rows)
-    assert history.peak_memory == 1_234_567_890 and History(rows[2:]).peak_memory is History().peak_memory is None
-    assert repr(history) == "History(3 epochs, perplexity training 2.72, at most 1,234.6 MB on the GPU)"
-    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
-    older = {"rows": [{name: value for name, value in one.items() if name != "peak_memory"} for one in history.to_dict()["rows"]]}
-    assert History.from_dict(older).peak_memory is None                            # stored before it was counted
-
-
-def test_history_survives_json():
-    history = make().fit(2)
-    assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
-
-
-def test_history_without_an_epoch():
-    assert repr(History()) == "History(no epoch yet)" and History().train_perplexity == []
-    for name in ("final", "best"):
-        with pytest.raises(ValueError, match="the history is empty: train for at least one epoch first"):
-            getattr(History(), name)
-
-
-@pytest.mark.parametrize("data", [{}, {"rows": [{"epoch": 1}]}, {"rows": None}])
-def test_a_stored_history_that_is_none(data):
-    with pytest.raises(ValueError, match="a stored history has rows of epoch, train_loss"):
-        History.from_dict(data)
-
-
-# While it trains
 
 def test_callbacks_see_the_history_after_each_epoch():
     seen, lengths = [], []

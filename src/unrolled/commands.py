@@ -10,7 +10,8 @@ from unrolled.acceleration import PRECISIONS
 from unrolled.device import choose_device
 from unrolled.files import write_whole
 from unrolled.text import Vocabulary, honest_split, load_corpus, source_split
-from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, bits, evaluate, perplexity
+from unrolled.history import bits, perplexity
+from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, evaluate
 
 LAYERS = [name for name in layers.__all__ if isinstance(getattr(layers, name), type) and name != "Stacked"]
 

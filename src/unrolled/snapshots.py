@@ -5,7 +5,7 @@ from unrolled.generation import generate, stream
 from unrolled.models import LanguageModel
 from unrolled.probe import GATES, trace
 from unrolled.text import Vocabulary
-from unrolled.training import History, Snapshot
+from unrolled.history import History, Snapshot
 
 BINS = 50       # an edge at every 0.02, so that one stands at 0.1, 0.4, 0.5, 0.6 and 0.9
 

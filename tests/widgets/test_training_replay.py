@@ -5,7 +5,7 @@ from dataclasses import replace
 import pytest
 import traitlets
 
-from unrolled.training import Epoch, History, Snapshot
+from unrolled.history import Epoch, History, Snapshot
 from unrolled.widgets import TrainingReplay
 from unrolled.widgets.training_replay import ending, loop, percent, visible
 

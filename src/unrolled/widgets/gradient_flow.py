@@ -10,7 +10,7 @@ import traitlets
 from torch import Tensor, nn
 
 from unrolled.figures.palette import COLORS
-from unrolled.figures.plots import DASH_DOT_DOT, label_ends
+from unrolled.figures.curves import DASH_DOT_DOT, label_ends
 from unrolled.figures.style import RAISED, Picture
 from unrolled.layers import GRU, LSTM, RNN
 from unrolled.probe import STEP, forget_products, gradient_norms

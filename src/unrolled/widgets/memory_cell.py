@@ -9,7 +9,8 @@ from torch import Tensor
 from unrolled.equations import LSTM_PARAMETERS, LSTMStep, lstm_step
 from unrolled.figures.cell import cell
 from unrolled.figures.palette import COLORS
-from unrolled.figures.plots import LABELS, STYLES, label_ends
+from unrolled.figures.curves import label_ends
+from unrolled.figures.plots import LABELS, STYLES
 from unrolled.figures.style import STYLE, Picture
 from unrolled.layers.parameters import check_weights, named_weights
 from unrolled.widgets.base import Widget, module

@@ -6,10 +6,11 @@ import matplotlib.pyplot as plt
 import traitlets
 
 from unrolled.figures.palette import COLORS
-from unrolled.figures.plots import LABELS, STYLES, curves_of
+from unrolled.figures.curves import curves_of
+from unrolled.figures.plots import LABELS, STYLES
 from unrolled.figures.style import STYLE, Picture
 from unrolled.probe import GATES
-from unrolled.training import History, Snapshot
+from unrolled.history import History, Snapshot
 from unrolled.widgets.base import Widget, module
 
 SHARES = {"below 0.1": (0.0, 0.1), "between 0.4 and 0.6": (0.4, 0.6), "above 0.9": (0.9, 1.0)}

@@ -8,7 +8,8 @@ from unrolled.layers import GRU, RNN, LSTMScratch
 from unrolled.models import LanguageModel
 from unrolled.snapshots import Snapshots
 from unrolled.text import Vocabulary, Windows
-from unrolled.training import Epoch, History, Trainer
+from unrolled.history import Epoch, History
+from unrolled.training import Trainer
 from unrolled.widgets import TrainingReplay
 from unrolled.widgets.training_replay import percent, visible
 
