@@ -4,6 +4,7 @@ import math
 
 import pytest
 
+from unrolled.frameworks.experiment import Row
 from unrolled.history import Epoch, History, Snapshot, bits, perplexity
 
 
@@ -39,6 +40,12 @@ def test_history_of_a_gpu_tells_its_memory():
     assert History.from_dict(json.loads(json.dumps(history.to_dict()))) == history
     older = {"rows": [{name: value for name, value in one.items() if name != "peak_memory"} for one in history.to_dict()["rows"]]}
     assert History.from_dict(older).peak_memory is None                            # stored before it was counted
+
+
+def test_history_of_another_framework():
+    history = History([Row(1, 2.0, 2.5, 0.5), Row(2, 1.0, None, 0.25)])
+    assert history.peak_memory is None and history.seconds == 0.75 and history.best.epoch == 2
+    assert repr(history) == "History(2 epochs, perplexity training 2.72)"
 
 
 def test_history_survives_json():

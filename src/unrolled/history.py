@@ -55,7 +55,10 @@ class Snapshot:
 
 @dataclass(repr=False)
 class History:
-    """The epochs of a training, in order, and the snapshots that were taken on the way."""
+    """The epochs of a training, in order, and the snapshots that were taken on the way.
+
+    The trainings of ``unrolled.frameworks`` leave rows that tell less; what they lack is None here.
+    """
 
     rows: list[Epoch] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
@@ -100,7 +103,8 @@ class History:
     @property
     def peak_memory(self) -> int | None:
         """The bytes that tensors took at most on the GPU; None where no epoch counted them."""
-        return max((row.peak_memory for row in self.rows if row.peak_memory is not None), default=None)
+        counted = (getattr(row, "peak_memory", None) for row in self.rows)      # a row of unrolled.frameworks has none
+        return max((memory for memory in counted if memory is not None), default=None)
 
     @property
     def final(self) -> Epoch:

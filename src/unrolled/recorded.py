@@ -7,8 +7,6 @@ import subprocess
 from importlib import resources
 from pathlib import Path
 
-import torch
-
 from unrolled.files import write_whole
 
 FORM = ("what", "command", "commit", "date", "machine", "versions", "rows")
@@ -48,6 +46,8 @@ def _read(file: Path) -> dict:
 
 def this_machine() -> str:
     """The processor, in words that tell one machine of the record from another."""
+    import torch                        # to read a record, MXNet's environment has none
+
     return f"{os.cpu_count()} cores, {platform.machine()}, {torch.backends.cpu.get_cpu_capability()}"
 
 
@@ -70,6 +70,8 @@ def write_record(path: str | os.PathLike, what: str, command: str, rows: list[di
         machine, date: where and when; here and today unless told.
         versions: of more packages than Python and torch; None for one that had no part in it.
     """
+    import torch
+
     versions = {"python": platform.python_version(), "torch": torch.__version__} | (versions or {})
     record = {"what": what, "command": command, "commit": this_commit(), "date": date or datetime.date.today().isoformat(),
               "machine": machine or this_machine(),

@@ -25,6 +25,11 @@ def read(framework, weights: dict, kind: str, tokens: np.ndarray) -> tuple:
     return framework.read(framework.from_arrays(weights, kind), tokens)
 
 
+def evaluate(framework, weights: dict, kind: str, windows: np.ndarray) -> float:
+    """Mean loss of a model in nats per token over all windows, each from a zero state."""
+    return framework.evaluate(framework.from_arrays(weights, kind), windows)
+
+
 def write(framework, weights: dict, kind: str, prefix_ids: list[int], num_tokens: int) -> list[int]:
     """The token ids that a model adds to a prefix, each the likeliest."""
     return framework.generate(framework.from_arrays(weights, kind), prefix_ids, num_tokens)

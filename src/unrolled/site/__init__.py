@@ -1,11 +1,13 @@
 """The book's Sphinx extension: what turns pages into this site."""
-from unrolled.site import freshness, inline_svg, mend, notebooks, page_links, practice, still_picture, text_notice, widget_state
+from unrolled.site import (freshness, inline_svg, mend, notebooks, page_links, practice, recorded_pages, still_picture, text_notice,
+                           widget_state)
 
 
 def setup(app):
-    """Called by Sphinx: one room each for what keeps, drawings, widgets without scripts, exercises, the word about
+    """Called by Sphinx: one room each for what keeps, pages that were recorded, drawings, widgets without scripts, exercises, the word about
     the text, a page's links, notebooks, the theme's mending, what widgets weigh."""
     freshness.setup(app)
+    recorded_pages.setup(app)
     inline_svg.setup(app)
     still_picture.setup(app)
     practice.setup(app)
