@@ -136,9 +136,15 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
 
-.PHONY: frameworks test-mxnet
+.PHONY: frameworks test-mxnet record-frameworks record-pages
 frameworks:  ## MXNet's own environment .venv-mxnet, and its kernel for the book's pages (a minute the first time)
 	@$(PYTHON) tools/prepare.py mxnet
+
+record-frameworks: environment frameworks  ## the source's experiment in all four, recorded in book/data (half an hour)
+	@$(BIN)/python tools/record_frameworks.py
+
+record-pages: frameworks book  ## what the pages that need MXNet put out, recorded in book/recorded for machines without it (seconds after make book)
+	@$(BIN)/python -m unrolled.site.recorded_pages
 
 test-mxnet: frameworks  ## MXNet's model, tested in that environment (seconds)
 	@$(UNROLLED_VENV)-mxnet/bin/python -m pytest -W "ignore:Unknown config option" tests/frameworks/test_mxnet.py

@@ -20,11 +20,11 @@ from pathlib import Path
 import nbformat
 import pytest
 import uv
-import yaml
 
 from unrolled.addresses import PLACEHOLDER, Addresses, read_addresses
 from unrolled.notebook import WIDGETS
 from unrolled.site.notebooks import OLD_TORCH, first_cell
+from unrolled.site.pdf import names
 
 ROOT = Path(__file__).resolve().parents[2]
 HOME = ROOT / "_build" / "colab"
@@ -216,8 +216,7 @@ def test_every_notebook_runs_and_leaves_the_environment_as_it_was(colab, github,
 
 def order(folder: Path) -> list[str]:
     """The notebooks with code, in the order of the book."""
-    toc = yaml.safe_load((ROOT / "_toc.yml").read_text())
-    pages = [Path(entry).name for entry in [toc["root"], *(chapter["file"] for chapter in toc["chapters"])]]
+    pages = [Path(name).name for name in names(ROOT)]
     return [page for page in pages if any(cell.cell_type == "code" for cell in nbformat.read(folder / f"{page}.ipynb", 4).cells)]
 
 

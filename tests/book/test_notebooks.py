@@ -20,18 +20,17 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 from jupyter_cache import get_cache
 from nbconvert import HTMLExporter
 from run_notebooks import execute
 
 from unrolled.exercises import get, names
 from unrolled.site.notebooks import LINK, kept_outputs
+from unrolled.site.pdf import names
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "_build" / "notebooks"
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [Path(entry).name for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
+PAGES = [Path(name).name for name in names(ROOT)]
 VARIANTS = {"learner": OUT, "solved": OUT / "solved", "instructor": OUT / "instructor", "plain": OUT / "plain"}
 EVERY = [pytest.param(variant, page, id=f"{variant}: {page}") for variant in VARIANTS for page in PAGES]
 PRACTISED = [page for page in PAGES if any(get(name).page == page for name in names())]

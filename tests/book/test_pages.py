@@ -4,16 +4,16 @@ from pathlib import Path
 
 import nbformat
 import pytest
-import yaml
 from jupyter_cache import get_cache
 from jupyter_cache.cache.main import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
 
-from unrolled.site import freshness
+from unrolled.frameworks.processes import is_available
+from unrolled.site import freshness, recorded_pages
+from unrolled.site.pdf import names
 
 ROOT = Path(__file__).resolve().parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-FILES = [ROOT / f"{entry}.md" for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
+FILES = [ROOT / f"{name}.md" for name in names(ROOT)]
 PAGES = [file for file in FILES if "{code-cell}" in file.read_text(encoding="utf-8")]
 
 
@@ -27,8 +27,13 @@ def cache():
     return cache
 
 
+RECORDED = recorded_pages.pages(ROOT)
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
 def test_page_executes(page, cache, nb_regression, tmp_path, capsys):
+    if f"book/{page.stem}" in RECORDED and not is_available("mxnet"):
+        pytest.skip("MXNet is not here: the page shows its recorded execution")
     notebook = read_myst_markdown_notebook(page.read_text(encoding="utf-8"), add_source_map=True)
     path = tmp_path / f"{page.stem}.ipynb"
     nbformat.write(notebook, path)

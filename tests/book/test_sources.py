@@ -7,9 +7,10 @@ from pathlib import Path
 import pytest
 import yaml
 
+from unrolled.site.pdf import names
+
 ROOT = Path(__file__).resolve().parents[2]
-TOC = yaml.safe_load((ROOT / "_toc.yml").read_text())
-PAGES = [ROOT / f"{entry}.md" for entry in [TOC["root"], *(chapter["file"] for chapter in TOC["chapters"])]]
+PAGES = [ROOT / f"{name}.md" for name in names(ROOT)]
 LOOKED_UP = ("running", "notation", "references", "api")
 
 

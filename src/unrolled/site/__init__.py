@@ -4,8 +4,8 @@ from unrolled.site import (freshness, inline_svg, mend, notebooks, page_links, p
 
 
 def setup(app):
-    """Called by Sphinx: one room each for what keeps, pages that were recorded, drawings, widgets without scripts, exercises, the word about
-    the text, a page's links, notebooks, the theme's mending, what widgets weigh."""
+    """Called by Sphinx: one room each for what keeps, recorded pages, drawings, widgets without scripts, exercises, the word
+    about the text, a page's links, notebooks, the theme's mending, what widgets weigh."""
     freshness.setup(app)
     recorded_pages.setup(app)
     inline_svg.setup(app)
