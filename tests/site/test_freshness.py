@@ -49,6 +49,18 @@ def test_the_fingerprint_follows_the_data_and_the_text(book, monkeypatch):
     assert len({first, second, third, freshness.fingerprint(book)}) == 4
 
 
+def test_the_fingerprint_follows_the_frameworks(book, monkeypatch):
+    assert freshness.version("torch") and freshness.version("no-such-package") == ""
+    found = {freshness.fingerprint(book)}
+    (book / "tools").mkdir()
+    (book / "tools" / "mxnet.lock").write_text("mxnet==1.9.1")
+    found.add(freshness.fingerprint(book))
+    for name in freshness.FRAMEWORKS:
+        monkeypatch.setattr(freshness, "version", lambda asked, name=name: "99" if asked == name else "1")
+        found.add(freshness.fingerprint(book))
+    assert len(found) == 2 + len(freshness.FRAMEWORKS)
+
+
 def test_the_fingerprint_follows_the_package(book, tmp_path, monkeypatch):
     package = tmp_path / "package"
     (package / "__pycache__").mkdir(parents=True)

@@ -4,26 +4,38 @@ The execution cache knows a page by its own cells only. Without this, a changed 
 output as it was.
 """
 import hashlib
+import importlib.metadata
 import shutil
 from pathlib import Path
-
-import torch
 
 import unrolled
 from unrolled.site.text_notice import text_in_use
 
+FRAMEWORKS = ("torch", "jax", "flax", "optax", "tensorflow", "tensorflow-cpu", "keras")
 STAMP = "made-with"                    # beside the cache, so that emptying the cache leaves it
 
 
 def fingerprint(root: Path) -> str:
     """Changes when something changes on which the outputs of the pages under ``root`` depend."""
-    digest = hashlib.sha256(f"{torch.__version__} {text_in_use().sha256}".encode())
+    digest = hashlib.sha256(text_in_use().sha256.encode())
+    for name in FRAMEWORKS:
+        digest.update(f" {name} {version(name)}".encode())
+    lock = root / "tools" / "mxnet.lock"                    # of another environment, which may not be here
+    digest.update(lock.read_bytes() if lock.is_file() else b"")
     package = Path(unrolled.__file__).parent
     for folder in (package, root / "book" / "data"):
         for file in sorted(folder.rglob("*")):
             if file.is_file() and "__pycache__" not in file.parts:
                 digest.update(file.relative_to(folder).as_posix().encode() + b"\0" + file.read_bytes())
     return digest.hexdigest()
+
+
+def version(name: str) -> str:
+    """Of an installed package; empty where it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return ""
 
 
 def mark(cache: Path, root: Path) -> None:
