@@ -54,7 +54,7 @@ def offer(app, config) -> None:
     """Put records into the cache where MXNet is missing, and take them out where it is there."""
     app.unrolled_recorded = {}
     root = Path(app.srcdir)
-    if config["nb_execution_mode"] != "cache":
+    if "nb_execution_mode" not in config or config["nb_execution_mode"] != "cache":      # a site without notebooks, or with stored ones
         return
     for page in pages(root):
         cache, notebook = get_cache(config["nb_execution_cache_path"] or root / CACHE), as_notebook(root, page)
