@@ -54,7 +54,7 @@ def offer(app, config) -> None:
     """Put records into the cache where MXNet is missing, and take them out where it is there."""
     app.unrolled_recorded = {}
     root = Path(app.srcdir)
-    if "nb_execution_mode" not in config or config["nb_execution_mode"] != "cache":      # a site without notebooks, or with stored ones
+    if "nb_execution_mode" not in config or config["nb_execution_mode"] != "cache":      # a site without notebooks, for one
         return
     for page in pages(root):
         cache, notebook = get_cache(config["nb_execution_cache_path"] or root / CACHE), as_notebook(root, page)
@@ -77,14 +77,16 @@ def into_cache(cache, notebook: nbformat.NotebookNode, root: Path, page: str) ->
     Raises:
         ExtensionError: there is no record, or it is one of other code.
     """
-    file, make = root / RECORDS / f"{Path(page).name}.ipynb", "make frameworks makes MXNet's environment, and then the page is executed"
+    file = root / RECORDS / f"{Path(page).name}.ipynb"
+    make = "make frameworks makes MXNet's environment, and then the page is executed"
     if not file.is_file():
         raise ExtensionError(f"{page} needs MXNet, which is not here, and no execution of it is recorded: {make}")
     record = nbformat.read(file, as_version=4)
     if cache.create_hashed_notebook(record)[1] != cache.create_hashed_notebook(notebook)[1]:
         raise ExtensionError(f"{page} needs MXNet, which is not here, and its code has changed since it was recorded: {make}")
     told = record.metadata["recorded"]
-    cache.cache_notebook_bundle(CacheBundleIn(record, str(root / f"{page}.md"), data={"recorded": told}), check_validity=False, overwrite=True)
+    bundle = CacheBundleIn(record, str(root / f"{page}.md"), data={"recorded": told})
+    cache.cache_notebook_bundle(bundle, check_validity=False, overwrite=True)
     return told
 
 
