@@ -6,11 +6,12 @@
 What is called is a function that needs no framework, such as those of ``frameworks.tasks``; over there it is given the
 framework's module, and then these arguments. Arguments and results are plain arrays, numbers and the package's own.
 """
-import builtins
+import contextlib
 import importlib
 import importlib.util
 import os
 import pickle
+import shutil
 import subprocess
 import sys
 import tempfile
@@ -37,10 +38,10 @@ def python_of(name: str) -> str:
     except ModuleNotFoundError:
         pass
     else:
-        try:
-            return KernelSpecManager().get_kernel_spec(MXNET_KERNEL).argv[0]
-        except NoSuchKernel:
-            pass
+        with contextlib.suppress(NoSuchKernel):
+            python = KernelSpecManager().get_kernel_spec(MXNET_KERNEL).argv[0]
+            if shutil.which(python):       # a kernel outlives its environment
+                return python
     raise ModuleNotFoundError("MXNet has an environment of its own, and it is not here: make frameworks makes it", name="mxnet")
 
 
@@ -68,13 +69,16 @@ class FrameworkProcess:
         import_seconds: what importing the framework took.
 
     Raises:
-        ValueError: no framework of this book.
+        ValueError: no framework of this book, or fewer cores than none.
         ModuleNotFoundError: it is not installed.
     """
 
     def __init__(self, name: str, cores: int = 0):
+        if cores < 0:
+            raise ValueError(f"cores is a number of cores, or 0 for all, not {cores}")
+        python = python_of(name)
         self.name, self.log = name, tempfile.TemporaryFile()
-        self.process = subprocess.Popen([python_of(name), "-m", __name__, name, str(cores)], stdin=subprocess.PIPE,
+        self.process = subprocess.Popen([python, "-m", __name__, name, str(cores)], stdin=subprocess.PIPE,
                                         stdout=subprocess.PIPE, stderr=self.log)
         try:
             self.import_seconds = self._answer()
@@ -85,81 +89,97 @@ class FrameworkProcess:
     def call(self, task, *args, **named):
         """What the task gives. What it raises is raised here, with the framework's name before it.
 
+        An error of a type that Python itself lacks comes as the nearest that it has; a note says where it was raised.
+
         Raises:
             RuntimeError: the process is gone.
         """
+        question = pickle.dumps((task, args, named))       # first, so that nothing half is sent
         try:
-            pickle.dump((task, args, named), self.process.stdin)
+            pickle.dump(question, self.process.stdin)
             self.process.stdin.flush()
-        except (OSError, ValueError):      # it has ended, or it was closed
+        except (OSError, ValueError):                      # it has ended, or it was closed
             raise self._gone() from None
         return self._answer()
 
     def _answer(self):
         try:
-            raised, value, where = pickle.load(self.process.stdout)
-        except (EOFError, ValueError):
+            answer = pickle.load(self.process.stdout)
+        except (EOFError, ValueError, pickle.UnpicklingError):         # it ended before, or in the middle
             raise self._gone() from None
+        except BaseException:              # interrupted: a later call would be given the answer to this one
+            self.close()
+            raise
+        raised, value, where = pickle.loads(answer)
         if raised is None:
             return value
-        error = getattr(builtins, raised, RuntimeError)
-        if error is ModuleNotFoundError:
-            raise ModuleNotFoundError(value)
-        raise (error if issubclass(error, (TypeError, ValueError)) else RuntimeError)(f"in {self.name}: {value}\n{where}")
+        sentence = f"in {self.name}: {value}"
+        try:
+            error = raised(sentence)
+        except TypeError:                  # a few want more than a sentence
+            error = RuntimeError(sentence)
+        error.add_note(where)
+        raise error
 
     def _gone(self) -> RuntimeError:
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self.process.wait(5)           # its pipes are closed a moment before it has a status
         self.close()
-        self.log.seek(0)
-        last = self.log.read().decode(errors="replace").strip().splitlines()[-5:]
-        return RuntimeError("\n".join([f"the process of {self.name} has ended, with exit status {self.process.returncode}", *last]))
+        return RuntimeError(f"the process of {self.name} {self.end}")
 
     def close(self) -> None:
         """End the process."""
-        if self.process.poll() is None:
-            self.process.kill()            # it has nothing to put in order
+        if self.log.closed:
+            return
+        status = self.process.poll()
+        self.process.kill()                # it has nothing to put in order
         self.process.wait()
-        for pipe in (self.process.stdin, self.process.stdout):
-            try:
-                pipe.close()
-            except OSError:                # what was still to be said has nobody to hear it
-                pass
+        self.log.seek(0)
+        last = self.log.read().decode(errors="replace").strip().splitlines()[-5:]
+        self.end = "was closed" if status is None else "\n".join([f"has ended, with exit status {status}", *last])
+        for file in (self.process.stdin, self.process.stdout, self.log):
+            with contextlib.suppress(OSError):             # what was still to be said has nobody to hear it
+                file.close()
 
     def __enter__(self):
         return self
 
     def __exit__(self, *exception):
         self.close()
-        self.log.close()
 
 
 def serve(name: str, cores: int) -> None:
     """The other process: import the framework, then answer until nothing more comes."""
-    answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)                          # what a framework prints is no answer
+    questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)           # what a framework reads is no question,
+    os.dup2(2, 1)                                          # and what it prints no answer
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])          # before the framework counts them
 
-    def answer(question):
+    def answer(question) -> bool:
         try:
-            found = None, question(), ""
+            found, fine = pickle.dumps((None, question(), "")), True
         except Exception as error:
-            found = type(error).__name__, str(error), traceback.format_exc(limit=-3)
+            known = next(kind for kind in type(error).__mro__ if kind.__module__ == "builtins")
+            found, fine = pickle.dumps((known, str(error), traceback.format_exc(limit=-3))), False
         pickle.dump(found, answers)
         answers.flush()
-        return found
+        return fine
 
     def load():
         began = time.perf_counter()
         load.framework = importlib.import_module(f"unrolled.frameworks.{name}")
         return time.perf_counter() - began
 
-    if answer(load)[0] is None:
-        while True:
-            try:
-                task, args, named = pickle.load(sys.stdin.buffer)
-            except EOFError:
-                return
-            answer(lambda: task(load.framework, *args, **named))
+    def run():
+        task, args, named = pickle.loads(question)
+        return task(load.framework, *args, **named)
+
+    if answer(load):
+        with contextlib.suppress(EOFError):                # nobody asks any more
+            while True:
+                question = pickle.load(questions)
+                answer(run)
 
 
 if __name__ == "__main__":
