@@ -1,4 +1,4 @@
-"""The tests of the frameworks share ``reference`` and ``contract``, which need no torch: they are also for where there is none."""
+"""The frameworks' tests share ``reference``, ``contract`` and ``over_there``, which need no torch: there may be none."""
 import contextlib
 import functools
 import os

@@ -49,6 +49,17 @@ def close(actual, expected, tolerance, what):
     assert difference <= tolerance * largest, f"{what}: {difference} apart"
 
 
+def uniform(values, bound, what):
+    """They lie within ±bound, and go nearly as far."""
+    assert 0.8 * bound < np.abs(values).max() <= bound * (1 + 1e-6), what
+
+
+def orthogonal(weights):
+    """The recurrent weights of a layer are orthogonal: those of all four gates as one matrix."""
+    W_h = np.concatenate([weights[f"{arrays.LAYER}W_h{gate}"] for gate in "ifoc"], axis=1)          # (hidden, 4 hidden)
+    close(W_h @ W_h.T, np.eye(len(W_h)), 1e-5, "recurrent weights")
+
+
 def with_head(parameters, dtype):
     """The weights of a model around a layer's parameters."""
     num_inputs, num_hiddens = parameters["W_xi"].shape
@@ -185,6 +196,40 @@ class Contract:
         _, half = model(self.array(tokens[:4]))
         close(self.numpy(model(self.array(tokens[4:]), half)[0]), expected[4:], 1e-5, "second half")
 
+    def test_read(self, kind, dtype):
+        weights, state = arrays.draw(6, 5, seed=2, sigma=0.7, dtype=dtype), np.random.default_rng(3).uniform(-0.9, 0.9, (2, 4, 5))
+        exact = {name: value.astype("float64") for name, value in weights.items()}
+        first, second = np.split(TRAIN[:4, :8].T, 2)        # views that cannot be written to, as windows are
+        with self.precision(dtype):
+            model = self.framework.from_arrays(weights, kind, dropout=0.5)          # nothing is dropped while it reads
+            half = self.framework.read(model, first)
+            whole = self.framework.read(model, second, half[1])
+            given = self.framework.read(model, first, tuple(state.astype(dtype)))
+        for (logits, last), tokens, before in ((half, first, None), (whole, np.concatenate([first, second]), None),
+                                               (given, first, state.astype(dtype).astype("float64"))):
+            expected, final = reference.logits(exact, tokens, before)
+            for actual, wanted, what in zip((logits, *last), (expected[-len(first):], *final), ("logits", "H", "C"), strict=True):
+                assert type(actual) is np.ndarray and actual.dtype == dtype, what
+                close(actual, wanted, TOLERANCE[dtype], what)
+
+    def test_a_new_model(self, kind):
+        model, again, other = (self.framework.new_model(60, 40, kind, *seed) for seed in ((), (0,), (1,)))
+        assert type(model.layer) is self.framework.KINDS[kind]
+        weights, again, other = map(self.framework.to_arrays, (model, again, other))
+        assert arrays.sizes(weights) == (60, 40, 60) and weights["head.bias"].dtype == "float32"
+        for name, value in weights.items():
+            np.testing.assert_array_equal(value, again[name])
+            assert value.ndim == 1 or (value != other[name]).mean() > 0.99, name    # biases may be constants
+        if kind == "concise":
+            self.first_values(weights)
+        if kind == "scratch":
+            for name, value in reference.layer(weights).items():
+                assert 0.009 < value.std() < 0.011 if value.ndim == 2 else not value.any(), name
+
+    def first_values(self, weights):
+        """Assert that a concise layer of 60 inputs and 40 hidden units, and its head, begin as the framework has it."""
+        raise NotImplementedError
+
     @pytest.mark.parametrize("settings", [SGD, ADAMW], ids=["sgd", "adamw"])
     def test_training_is_the_reference(self, kind, settings):
         start, seen = arrays.draw(6, 5, seed=1), []
@@ -260,6 +305,13 @@ class Contract:
         with pytest.raises(error, match=says):
             layer(self.array(bad))
 
+    def test_what_cannot_be_read(self, kind):
+        model = self.framework.from_arrays(arrays.draw(3, 2), kind)
+        with pytest.raises(ValueError, match="token ids lie between 0 and 2, got 3"):
+            self.framework.read(model, np.array([[0], [3]]))
+        with pytest.raises(ValueError, match=r"a state is \(H, C\), each \(1, 2\), got C of shape \(2, 2\)"):
+            self.framework.read(model, np.array([[0]]), (np.zeros((1, 2), "float32"), np.zeros((2, 2), "float32")))
+
     def test_another_frameworks_array(self):
         layer = self.layer(3, 2)
         with pytest.raises(TypeError, match=f"inputs .* (got|not) .*{type(self.foreign).__name__}"):
@@ -280,6 +332,8 @@ class Contract:
         weights = arrays.draw(3, 2)
         with pytest.raises(ValueError, match="kind is one of scratch, concise.*, not 'quick'"):
             self.framework.from_arrays(weights, "quick")
+        with pytest.raises(ValueError, match="kind is one of scratch, concise.*, not 'quick'"):
+            self.framework.new_model(3, 2, "quick")
         with pytest.raises(ValueError, match="missing: head.bias; unknown: none"):
             self.framework.from_arrays({name: value for name, value in weights.items() if name != "head.bias"})
         with pytest.raises(TypeError, match="head.bias is a NumPy array of float32 or float64, got"):

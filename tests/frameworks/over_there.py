@@ -1,4 +1,4 @@
-"""Tasks that only tests set. A framework's process finds them by its path, see ``conftest.path_over_there``; only NumPy is needed."""
+"""Tasks that only tests set, found by a framework's process: see ``conftest.path_over_there``. Only NumPy is needed."""
 import contextlib
 import os
 import signal

@@ -5,7 +5,7 @@ import jax
 import numpy as np
 import pytest
 import torch
-from contract import TRAIN, VALIDATION, Contract, of
+from contract import TRAIN, VALIDATION, Contract, of, orthogonal
 
 from unrolled.frameworks import arrays, experiment
 from unrolled.frameworks import jax as framework
@@ -31,6 +31,15 @@ class TestJax(Contract):
     def differentiate(self, layer, inputs, state, probe, state_probes):
         (by_layer, by_inputs, by_state), (outputs, final) = gradient((layer, inputs, state), probe, state_probes)
         return (np.asarray(outputs), tuple(map(np.asarray, final)), by_layer.named(), by_inputs, by_state)
+
+    def first_values(self, weights):
+        orthogonal(weights)
+        for name, value in weights.items():
+            if value.ndim == 1:
+                assert not value.any(), name
+            elif "W_h" not in name:                           # a Gaussian, cut off at two sigma
+                sigma = (40 if "head" in name else 60) ** -0.5
+                assert abs(value.std() / sigma - 1) < 0.05 and np.abs(value).max() < 2.3 * sigma, name
 
     def logits(self, model, tokens, training):
         return np.asarray(model(tokens, key=jax.random.key(0) if training else None)[0])

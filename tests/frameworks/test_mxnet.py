@@ -4,7 +4,7 @@ import importlib.util
 import numpy as np
 import pytest
 import reference
-from contract import TRAIN, Contract, close
+from contract import TRAIN, Contract, close, uniform
 
 from unrolled.frameworks import arrays, experiment
 
@@ -42,6 +42,13 @@ class TestMxnet(Contract):
         grad = lambda leaf: leaf.grad.asnumpy()                             # noqa: E731
         return (outputs.asnumpy(), tuple(map(self.numpy, final)), layer.named(gluon.Parameter.grad),
                 None if inputs.ndim == 2 else grad(inputs), state and tuple(map(grad, state)))
+
+    def first_values(self, weights):
+        for name, value in weights.items():
+            if value.ndim == 2:
+                uniform(value, 0.07, name)
+            else:
+                assert not value.any(), name
 
     def logits(self, model, tokens, training):
         with autograd.train_mode() if training else autograd.predict_mode():

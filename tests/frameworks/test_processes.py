@@ -151,7 +151,7 @@ def test_a_kernel_whose_environment_is_gone(no_mxnet):
     assert not is_available("mxnet")
     with pytest.raises(ModuleNotFoundError, match=f"^{MXNET}$"):
         FrameworkProcess("mxnet")
-    (folder / "kernel.json").write_text(kernel % sys.executable.replace("\\", "/"))           # else it could be for another reason
+    (folder / "kernel.json").write_text(kernel % sys.executable.replace("\\", "/"))       # else something else was wrong
     assert is_available("mxnet") and os.path.samefile(processes.python_of("mxnet"), sys.executable)
 
 

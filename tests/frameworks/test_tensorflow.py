@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import torch
-from contract import SGD, TRAIN, Contract, close
+from contract import SGD, TRAIN, Contract, close, orthogonal, uniform
 
 from unrolled.frameworks import arrays, experiment
 from unrolled.frameworks import tensorflow as framework
@@ -31,6 +31,14 @@ class TestTensorFlow(Contract):
         by_weights, by_inputs, by_state = tape.gradient(loss, (layer.trainable_variables, inputs, state or ()))
         return (outputs.numpy(), tuple(s.numpy() for s in final),
                 layer.by_name([tf.convert_to_tensor(g).numpy() for g in by_weights]), by_inputs, by_state)
+
+    def first_values(self, weights):
+        orthogonal(weights)
+        for name, value in weights.items():
+            if value.ndim == 1:
+                assert (value == (name == "layers.0.b_f")).all(), name
+            elif "W_h" not in name:                           # by both sizes; the four gates are one matrix
+                uniform(value, np.sqrt(6 / ((60 if "head" in name else 60 + 3 * 40) + 40)), name)
 
     def logits(self, model, tokens, training):
         return model(tokens, training=training)[0].numpy()

@@ -2,7 +2,7 @@
 import numpy as np
 import pytest
 import torch
-from contract import ADAMW, TRAIN, Contract
+from contract import ADAMW, TRAIN, Contract, uniform
 
 from unrolled.frameworks import arrays, experiment
 from unrolled.frameworks import torch as framework
@@ -35,6 +35,13 @@ class TestTorch(Contract):
             gradients = {name: p.grad for name, p in layer.named_parameters()}
         return (self.numpy(outputs), tuple(map(self.numpy, final)), {name: self.numpy(g) for name, g in gradients.items()},
                 None if inputs.grad is None else self.numpy(inputs.grad), state and tuple(self.numpy(s.grad) for s in state))
+
+    def first_values(self, weights):
+        for name, value in weights.items():
+            if name.startswith("layers.0.b"):                 # the sum of torch's two
+                assert np.abs(value).max() < 2 * 40 ** -0.5 and value.std() == pytest.approx(np.sqrt(2 / 3 / 40), rel=0.3), name
+            else:
+                uniform(value, 40 ** -0.5, name)
 
     def logits(self, model, tokens, training):
         return self.numpy(model.train(training)(self.array(tokens))[0])

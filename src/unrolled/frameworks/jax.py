@@ -258,6 +258,7 @@ def generate(model, prefix_ids, num_tokens):
 
 def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
     """A model with the first weights that Flax draws: Gaussian by the number of inputs, recurrent ones orthogonal, biases 0."""
+    checks.check_kind(kind, tuple(KINDS))
     rngs = nnx.Rngs(seed)
     return LanguageModel(KINDS[kind](num_tokens, num_hiddens, rngs=rngs), num_tokens, rngs=rngs)
 

@@ -250,6 +250,7 @@ KINDS = {"scratch": LSTMScratch, "concise": LSTM}
 
 def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
     """A model with the first weights that Gluon draws: uniform within ±0.07, biases 0."""
+    checks.check_kind(kind)
     mx.random.seed(seed)
     model = LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
     model.initialize(ctx=best_context())

@@ -300,6 +300,7 @@ def generate(model, prefix_ids, num_tokens) -> list[int]:
 
 def new_model(num_tokens, num_hiddens, kind="concise", seed=0) -> LanguageModel:
     """A model with the first weights that Keras draws: uniform by both sizes, recurrent ones orthogonal, forget biases 1."""
+    checks.check_kind(kind)
     keras.utils.set_random_seed(seed)
     return LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
 

@@ -93,8 +93,8 @@ def evaluate(model, windows, batch_size=1024):
 def read(model, tokens, state=None):
     """Logits (steps, batch, tokens) and the last state (H, C) after tokens (steps, batch), all of NumPy."""
     with evaluating(model):
-        inputs, = on_device([tokens], model.device)
-        state = state and tuple(torch.from_numpy(part).to(model.device) for part in state)
+        inputs = torch.tensor(tokens, device=model.device).long()
+        state = state and tuple(torch.tensor(part, device=model.device) for part in state)
         logits, state = model(inputs, state)
     return logits.cpu().numpy(), tuple(part.cpu().numpy() for part in state)
 
@@ -113,6 +113,7 @@ def generate(model, prefix_ids, num_tokens):
 
 def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
     """A model with the first weights that PyTorch draws: uniform within ±1/√h."""
+    checks.check_kind(kind)
     torch.manual_seed(seed)
     model = LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
     return model.to(choose_device())
