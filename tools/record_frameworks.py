@@ -48,17 +48,32 @@ def run(name: str, kind: str, start: str, seed: int, cores: int, text: np.ndarra
             "seconds_before": waited, "written": vocab.decode(written)} | lists, about
 
 
+def at_least(least: int):
+    """What argparse makes of a whole number that is no smaller."""
+    def whole(text):
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"a whole number of at least {least}, not {text}")
+        return int(text)
+
+    return whole
+
+
 def main(arguments=None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, default=3)
-    parser.add_argument("--epochs", type=int, default=experiment.SOURCE.epochs)
-    parser.add_argument("--cores", type=int, default=1, help="0 leaves it to the frameworks")
+    parser.add_argument("--seeds", type=at_least(1), default=3)
+    parser.add_argument("--epochs", type=at_least(1), default=experiment.SOURCE.epochs)
+    parser.add_argument("--cores", type=at_least(0), default=1, help="0 leaves it to the frameworks")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--out", type=pathlib.Path, default=ROOT / "book" / "data" / "frameworks.json")
     args = parser.parse_args(arguments)
     corpus = load_corpus()
     if corpus.stand_in:
         stop(f"A record is of the novel, and only a text that stands in for it is here: {corpus.notice}")
+    try:
+        for name in args.only:                 # before anything is measured: is it there?
+            FrameworkProcess(name).close()
+    except ModuleNotFoundError as error:
+        stop(str(error))
     vocab = Vocabulary.from_text(corpus.text)
     text = np.array(vocab.ids(corpus.text)[:TRAIN + VALIDATION + STEPS])
     settings = dataclasses.replace(experiment.SOURCE, epochs=args.epochs)
@@ -66,10 +81,7 @@ def main(arguments=None) -> None:
     for seed in range(args.seeds):
         for kind, start in RUNS:
             for name in args.only:
-                try:
-                    row, (its_versions, devices[name]) = run(name, kind, start, seed, args.cores, text, vocab, settings)
-                except ModuleNotFoundError as error:
-                    stop(str(error))
+                row, (its_versions, devices[name]) = run(name, kind, start, seed, args.cores, text, vocab, settings)
                 rows.append(row)
                 versions |= its_versions
     write_record(args.out, "the source's experiment in each framework, a row a training: losses in nats per character and seconds "
