@@ -21,9 +21,12 @@ MXNET_VENV = VENV + "-mxnet"
 KERNELS = os.path.join(ROOT, "_build")      # below it share/jupyter/kernels; the Makefile says so in JUPYTER_PATH
 
 
-def stop(sentence):
+NOT_HERE = 3            # the exit status where something cannot be had on this machine at all
+
+
+def stop(sentence, status=1):
     sys.stderr.write("\n" + sentence + "\n")
-    sys.exit(1)
+    sys.exit(status)
 
 
 def python_of(venv):
@@ -103,14 +106,14 @@ def find_mxnet_python():
                 return name
         except OSError:                 # there is none
             pass
-    stop("MXNet is retired, and its last version needs Python 3.11 or 3.12: found only %d.%d." % sys.version_info[:2])
+    stop("MXNet is retired, and its last version needs Python 3.11 or 3.12: found only %d.%d." % sys.version_info[:2], NOT_HERE)
 
 
 def check_mxnet():
     machine = platform.system(), platform.machine().lower()
     if machine not in (("Linux", "x86_64"), ("Linux", "aarch64"), ("Darwin", "x86_64")):
         stop("MXNet is retired, and its last version was built for Linux and for Macs with an Intel processor: there is none "
-             "for this machine (%s, %s)." % machine)
+             "for this machine (%s, %s)." % machine, NOT_HERE)
 
 
 def mxnet():

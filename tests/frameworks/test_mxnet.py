@@ -1,4 +1,4 @@
-"""MXNet's module. Its environment is its own, without torch: ``make test-mxnet``."""
+"""MXNet's module. Its environment is its own, without torch; test_mxnet_elsewhere.py has these tests run there."""
 import importlib.util
 
 import numpy as np
@@ -9,7 +9,7 @@ from contract import TRAIN, Contract, close, uniform
 from unrolled.frameworks import arrays, experiment
 
 if importlib.util.find_spec("torch") and not importlib.util.find_spec("mxnet"):     # the book's environment
-    pytest.skip("MXNet has an environment of its own: make test-mxnet", allow_module_level=True)
+    pytest.skip("they run in MXNet's own environment: test_mxnet_elsewhere.py", allow_module_level=True)
 
 from unrolled.frameworks import mxnet as framework      # first: it gives MXNet the NumPy that it expects
 

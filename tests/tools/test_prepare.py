@@ -62,11 +62,11 @@ def disk(free_gb):
     return collections.namedtuple("usage", "total used free")(0, 0, int(free_gb * 1e9))
 
 
-def stops(capfd, step, *arguments) -> str:
+def stops(capfd, step, *arguments, status=1) -> str:
     """The sentence with which a step stops."""
     with pytest.raises(SystemExit) as stopped:
         step(*arguments)
-    assert stopped.value.code == 1
+    assert stopped.value.code == status
     return capfd.readouterr().err.rstrip().splitlines()[-1]
 
 
@@ -249,7 +249,7 @@ def test_a_kernel_that_jupyter_does_not_take_is_said(fitting, prepare, monkeypat
 def test_a_machine_that_mxnet_was_not_built_for_is_told_so(system, processor, fitting, prepare, monkeypatch, capfd):
     calls = Calls(monkeypatch)
     fitting(system, processor)
-    assert stops(capfd, prepare.mxnet) == (
+    assert stops(capfd, prepare.mxnet, status=3) == (
         "MXNet is retired, and its last version was built for Linux and for Macs with an Intel processor: there is none for "
         f"this machine ({system}, {processor.lower()}).")
     assert calls.commands == []
@@ -260,7 +260,7 @@ def test_a_python_too_new_for_mxnet_looks_for_an_older_one(fitting, prepare, roo
     fitting("Linux", "x86_64", (3, 13))
     monkeypatch.setenv("PATH", str(root / "bin"))
     script(root / "bin/python3.12", "exit 127")                 # a shim of a version that is not installed
-    assert stops(capfd, prepare.mxnet) == (
+    assert stops(capfd, prepare.mxnet, status=3) == (
         "MXNet is retired, and its last version needs Python 3.11 or 3.12: found only 3.13.")
     script(root / "bin/python3.11")
     assert prepare.find_mxnet_python() == "python3.11"
@@ -370,3 +370,12 @@ def test_make_help_lists_every_documented_target(tmp_path):
 def test_make_serve_without_a_book_says_what_to_do_first(tmp_path):
     done = make(tmp_path, "serve")
     assert done.returncode == 2 and "There is no built book yet: run make book first." in done.stderr.splitlines()
+
+
+@needs_make
+@pytest.mark.parametrize("status, goes_on", [(0, True), (3, True), (1, False)])
+def test_the_tests_go_on_where_mxnet_cannot_be_had_and_only_there(status, goes_on, tmp_path):
+    (tmp_path / "tools").mkdir()
+    (tmp_path / "tools/prepare.py").write_text(f"import sys; sys.exit(' '.join(sys.argv[1:]) != 'mxnet' or {status})", encoding="utf-8")
+    assert (make(tmp_path, "mxnet-if-any").returncode == 0) is goes_on
+    assert (make(tmp_path, "frameworks").returncode == 0) is (status == 0)
