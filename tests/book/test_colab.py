@@ -2,8 +2,8 @@
 
 The sources and the branch of the notebooks are served by git on this machine, and git itself takes this server for GitHub
 (`url.<server>.insteadOf`), so that no character of a notebook is changed: it is cloned, and its first cell installs the package,
-at the addresses that a reader's would use. `make test-colab` exports the notebooks first; with RECORD=yes it keeps the times in
-book/data.
+at the addresses that a reader's would use. `make test-colab` exports the notebooks first, and takes two environments at a time; with
+RECORD=yes one after the other, and it keeps the times in book/data.
 """
 import contextlib
 import errno
@@ -174,15 +174,20 @@ def cloned(github, tmp_path_factory):
     return folder
 
 
-@pytest.fixture(scope="module", params=["oldest", "newest"])
+def alone(name: str):
+    """All that is done in an environment is done by one of pytest's workers."""
+    return pytest.param(name, marks=pytest.mark.xdist_group(name))
+
+
+@pytest.fixture(scope="module", params=[alone("oldest"), alone("newest")])
 def colab(request):
     return make(request.param), request.param
 
 
-@pytest.fixture(scope="module")
-def bare():
+@pytest.fixture(scope="module", params=[alone("bare")])
+def bare(request):
     """A Python with a kernel and without the package or anything that it needs."""
-    return make("bare")
+    return make(request.param)
 
 
 # ---- what runs ----
