@@ -61,9 +61,9 @@ def _stream(model, vocab, tokens, num_tokens, temperature, top_k, generator):
     state = None
     for _ in range(num_tokens):
         with evaluating(model):
-            logits, state = model(tokens, state)                       # (steps, 1, tokens)
+            logits, state = model(tokens, state)                # (steps, 1, tokens)
         chosen = choose(logits[-1, 0], temperature, top_k, generator)
-        tokens = torch.tensor([[chosen]], device=model.device)         # (1, 1): the new token alone
+        tokens = torch.tensor([[chosen]], device=model.device)  # (1, 1): the new token
         yield vocab.tokens[chosen]
 
 

@@ -246,17 +246,17 @@ class Trainer:
         return row
 
     def _train_epoch(self) -> tuple[float, list[float]]:
-        """One pass over the windows: loss per token, gradient norm of each step that was taken."""
+        """One pass over the windows: loss per token, gradient norm of each step taken."""
         self.model.train()
         total, norms = 0.0, []
         scaler = self.precision.scaler(self.scale)
         batches = self.train.batches(self.batch_size, shuffle=True,
                                      generator=self.generator, device=self.device)
-        for step, (inputs, targets) in enumerate(batches, start=1):      # (steps, batch) each
+        for step, (inputs, targets) in enumerate(batches, start=1):  # (steps, batch) each
             loss, logits = self._loss(self.forward, self.precision, inputs, targets)
             self.optimizer.zero_grad()
             scaler.scale(loss).backward()
-            scaler.unscale_(self.optimizer)                      # first: the norm is that of the true gradient
+            scaler.unscale_(self.optimizer)             # the norm is the true gradient's
             norm = clip_gradients(self.model.parameters(), self.clip or math.inf)
             taken = self._check_finite(step, loss, logits, norm, scaler)
             scaler.step(self.optimizer)
@@ -267,7 +267,7 @@ class Trainer:
                 self.scheduler.step()
             total += loss.item() * targets.numel()
         self.scale = scaler.state_dict()
-        synchronize(self.device)                                 # before anybody looks at a clock
+        synchronize(self.device)                        # before anybody looks at a clock
         return total / self.train.num_tokens, norms
 
     def _loss(self, forward: Callable, precision: Precision, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:

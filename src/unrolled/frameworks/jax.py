@@ -48,9 +48,11 @@ class LSTMScratch(nnx.Module):
     tokens; outputs (steps, batch, num_hiddens); H and C (batch, num_hiddens), zeros where none are given.
     """
 
-    def __init__(self, num_inputs, num_hiddens, *, forget_bias=0.0, sigma=0.01, param_dtype=jnp.float32, rngs: nnx.Rngs):
+    def __init__(self, num_inputs, num_hiddens, *, forget_bias=0.0, sigma=0.01,
+                 param_dtype=jnp.float32, rngs: nnx.Rngs):
         checks.check_sizes(num_inputs=num_inputs, num_hiddens=num_hiddens)
-        self.num_inputs, self.num_hiddens, self.param_dtype = num_inputs, num_hiddens, param_dtype
+        self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
+        self.param_dtype = param_dtype
         for name, shape in parameter_shapes(LSTM_PARAMETERS, num_inputs, num_hiddens).items():
             if name.startswith("W"):
                 value = sigma * jax.random.normal(rngs.params(), shape, param_dtype)
@@ -58,26 +60,33 @@ class LSTMScratch(nnx.Module):
                 value = jnp.full(shape, forget_bias if name == "b_f" else 0.0, param_dtype)
             setattr(self, name, nnx.Param(value))
 
+    def side_by_side(self, *names):
+        """The named parameters in one array, joined along their last axis."""
+        return jnp.concatenate([getattr(self, name) for name in names], axis=-1)
+
     def __call__(self, inputs, state=None):
         inputs, state = check(self, inputs, state)
-        side_by_side = lambda *names: jnp.concatenate([getattr(self, name) for name in names], axis=-1)   # noqa: E731
-        W_x = side_by_side("W_xi", "W_xf", "W_xo", "W_xc")                        # (inputs, 4 hidden)
-        W_h = side_by_side("W_hi", "W_hf", "W_ho", "W_hc")                        # (hidden, 4 hidden)
-        b = side_by_side("b_i", "b_f", "b_o", "b_c")                              # (4 hidden,)
-        # A token is an index: the row of W_x that its one-hot vector would pick.
-        from_inputs = (W_x[inputs] if inputs.ndim == 2 else inputs @ W_x) + b     # (steps, batch, 4 hidden)
+        # Side by side, the four weights need one product, not four.
+        W_x = self.side_by_side("W_xi", "W_xf", "W_xo", "W_xc")  # (inputs, 4 hidden)
+        W_h = self.side_by_side("W_hi", "W_hf", "W_ho", "W_hc")  # (hidden, 4 hidden)
+        b = self.side_by_side("b_i", "b_f", "b_o", "b_c")        # (4 hidden,)
+        # No input waits for a state: their product leaves the loop. A token's is its row.
+        if inputs.ndim == 2:
+            from_inputs = W_x[inputs] + b                        # (steps, batch, 4 hidden)
+        else:
+            from_inputs = inputs @ W_x + b
 
-        def step(state, from_input):
-            H, C = state                                                          # (batch, hidden) each
-            i, f, o, c = jnp.split(from_input + H @ W_h, 4, axis=-1)              # (batch, hidden) each
+        def step(state, from_input):                             # (batch, 4 hidden)
+            H, C = state                                         # (batch, hidden) each
+            i, f, o, c = jnp.split(from_input + H @ W_h, 4, axis=-1)
             I, F, O = jax.nn.sigmoid(i), jax.nn.sigmoid(f), jax.nn.sigmoid(o)
-            C_tilde = jnp.tanh(c)
-            C = F * C + I * C_tilde
-            H = O * jnp.tanh(C)
+            C_tilde = jnp.tanh(c)                                # (batch, hidden)
+            C = F * C + I * C_tilde                              # (batch, hidden)
+            H = O * jnp.tanh(C)                                  # (batch, hidden)
             return (H, C), H
 
         state, outputs = jax.lax.scan(step, state, from_inputs)
-        return outputs, state                                                     # (steps, batch, hidden), (H, C)
+        return outputs, state                                    # (steps, batch, hidden)
 
     def named(self):
         """The parameters by name, as NumPy arrays."""
@@ -92,23 +101,27 @@ class LSTMScratch(nnx.Module):
 class LSTM(nnx.Module):
     """Flax NNX's ``OptimizedLSTMCell`` in its ``RNN``, called like ``LSTMScratch``."""
 
-    def __init__(self, num_inputs, num_hiddens, *, param_dtype=jnp.float32, rngs: nnx.Rngs):
+    def __init__(self, num_inputs, num_hiddens, *, param_dtype=jnp.float32,
+                 rngs: nnx.Rngs):
         checks.check_sizes(num_inputs=num_inputs, num_hiddens=num_hiddens)
-        self.num_inputs, self.num_hiddens, self.param_dtype = num_inputs, num_hiddens, param_dtype
-        cell = nnx.OptimizedLSTMCell(num_inputs, num_hiddens, param_dtype=param_dtype, rngs=rngs)
+        self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
+        self.param_dtype = param_dtype
+        cell = nnx.OptimizedLSTMCell(num_inputs, num_hiddens, param_dtype=param_dtype,
+                                     rngs=rngs)
         self.rnn = nnx.RNN(cell, time_major=True, return_carry=True, rngs=False)
 
     def __call__(self, inputs, state=None):
         inputs, (H, C) = check(self, inputs, state)
-        if inputs.ndim == 2:                                                      # Flax wants the one-hot vectors
+        if inputs.ndim == 2:                                      # Flax wants one-hot vectors
             inputs = jax.nn.one_hot(inputs, self.num_inputs, dtype=self.param_dtype)
-        (C, H), outputs = self.rnn(inputs, initial_carry=(C, H))                  # Flax's carry begins with C
-        return outputs, (H, C)                                                    # (steps, batch, hidden), (H, C)
+        (C, H), outputs = self.rnn(inputs, initial_carry=(C, H))  # Flax's carry begins with C
+        return outputs, (H, C)                                    # (steps, batch, hidden)
 
     def _joined(self):
-        """Flax's three parameters by the beginning of our names; each has the gates side by side: i, f, c, o."""
+        """Flax's parameters by the beginning of ours; the gates side by side: i, f, c, o."""
         cell = self.rnn.cell
-        return {"W_x": cell.dense_i.kernel, "W_h": cell.dense_h.kernel, "b_": cell.dense_h.bias}
+        return {"W_x": cell.dense_i.kernel, "W_h": cell.dense_h.kernel,
+                "b_": cell.dense_h.bias}
 
     def named(self):
         """The parameters by name, as NumPy arrays."""
@@ -118,7 +131,8 @@ class LSTM(nnx.Module):
     def load(self, weights):
         """Take parameters, NumPy arrays by name."""
         for start, joined in self._joined().items():
-            joined.set_value(jnp.asarray(np.concatenate([weights[start + gate] for gate in "ifco"], axis=-1)))
+            parts = [weights[start + gate] for gate in "ifco"]
+            joined.set_value(jnp.asarray(np.concatenate(parts, axis=-1)))
 
 
 class LSTMLinen(nnx.Module):
@@ -183,19 +197,21 @@ def mean_loss(model, tokens, targets, key=None):
 
 @functools.partial(jax.jit, static_argnames="optimizer")
 def train_step(model, optimizer, optimizer_state, key, tokens, targets):
-    """The model, the optimizer's state and the key after one step, and the loss before it."""
+    """After one step the model, the optimizer's state and the key; the loss before it."""
     key, drop = jax.random.split(key)
     loss, gradient = jax.value_and_grad(mean_loss)(model, tokens, targets, drop)
     updates, optimizer_state = optimizer.update(gradient, optimizer_state, model)
     return optax.apply_updates(model, updates), optimizer_state, key, loss
 
 
-@functools.cache                                                                  # a step is compiled for its optimizer
+@functools.cache                                  # a step is compiled for its optimizer
 def make_optimizer(settings, steps):
-    """Clipping and the optimizer, with the learning rate of every step laid out beforehand."""
+    """Clipping and the optimizer, the learning rate of every step laid out beforehand."""
     rates = jnp.array([settings.rate(step, steps) for step in range(steps)])
-    rule = {"sgd": optax.sgd, "adamw": functools.partial(optax.adamw, weight_decay=0.0)}[settings.optimizer]
-    return optax.chain(optax.clip_by_global_norm(settings.clip), rule(lambda step: rates[step]))
+    adamw = functools.partial(optax.adamw, weight_decay=0.0)
+    rule = {"sgd": optax.sgd, "adamw": adamw}[settings.optimizer]
+    clip = optax.clip_by_global_norm(settings.clip)
+    return optax.chain(clip, rule(lambda step: rates[step]))
 
 
 def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=None):
@@ -237,8 +253,8 @@ def evaluate(model, windows, batch_size=1024):
 @jax.jit
 def likeliest(model, tokens, state=None):
     """The likeliest token after some others, all (steps, batch), and the state."""
-    logits, state = model(tokens, state)                                          # (steps, batch, tokens)
-    return logits[-1:].argmax(-1), state                                          # (1, batch), (H, C)
+    logits, state = model(tokens, state)                  # (steps, batch, tokens)
+    return logits[-1:].argmax(-1), state                  # (1, batch), (H, C)
 
 
 def read(model, tokens, state=None):
@@ -249,7 +265,8 @@ def read(model, tokens, state=None):
 
 def generate(model, prefix_ids, num_tokens):
     """The token ids that the model adds to a prefix, each the likeliest."""
-    tokens, state, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), None, []
+    tokens = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens)
+    state, written = None, []
     for _ in range(num_tokens):
         tokens, state = likeliest(model, tokens, state)
         written.append(tokens.item())

@@ -57,14 +57,20 @@ class LSTMScratch(gluon.HybridBlock):
     outputs (steps, batch, num_hiddens); H and C (batch, num_hiddens), zeros where none are given.
     """
 
-    def __init__(self, num_inputs, num_hiddens, forget_bias=0.0, sigma=0.01, dtype="float32", **kwargs):
+    def __init__(self, num_inputs, num_hiddens, forget_bias=0.0, sigma=0.01, dtype="float32",
+                 **kwargs):
         checks.check_sizes(num_inputs=num_inputs, num_hiddens=num_hiddens)
         super().__init__(**kwargs)
         self.num_inputs, self.num_hiddens, self.of_tokens = num_inputs, num_hiddens, None
+        shapes = parameter_shapes(LSTM_PARAMETERS, num_inputs, num_hiddens)
         with self.name_scope():
-            for name, shape in parameter_shapes(LSTM_PARAMETERS, num_inputs, num_hiddens).items():
-                first = mx.init.Normal(sigma) if name[0] == "W" else mx.init.Constant(forget_bias if name == "b_f" else 0)
-                setattr(self, name, self.params.get(name, shape=shape, dtype=dtype, init=first))
+            for name, shape in shapes.items():
+                if name.startswith("W"):
+                    first = mx.init.Normal(sigma)
+                else:
+                    first = mx.init.Constant(forget_bias if name == "b_f" else 0)
+                parameter = self.params.get(name, shape=shape, dtype=dtype, init=first)
+                setattr(self, name, parameter)
 
     def forward(self, inputs, state=None):
         H, C = check(self, inputs, state)
@@ -75,26 +81,31 @@ class LSTMScratch(gluon.HybridBlock):
         return outputs, (H, C)
 
     # F is MXNet's: its operators on arrays or, compiled, those that make a graph. So the gates are small letters here.
-    def hybrid_forward(self, F, inputs, H, C, W_xi, W_hi, b_i, W_xf, W_hf, b_f, W_xo, W_ho, b_o, W_xc, W_hc, b_c):
-        W_x = F.concat(W_xi, W_xf, W_xo, W_xc, dim=1)                       # (inputs, 4 hidden)
-        W_h = F.concat(W_hi, W_hf, W_ho, W_hc, dim=1)                       # (hidden, 4 hidden)
-        b = F.concat(b_i, b_f, b_o, b_c, dim=0).reshape((1, 1, -1))         # (1, 1, 4 hidden)
-        # No input waits for a state: their product leaves the loop, and a token's is a row of W_x.
+    def hybrid_forward(self, F, inputs, H, C, W_xi, W_hi, b_i, W_xf, W_hf, b_f,
+                       W_xo, W_ho, b_o, W_xc, W_hc, b_c):
+        # Side by side, the four weights need one product, not four.
+        W_x = F.concat(W_xi, W_xf, W_xo, W_xc, dim=1)                # (inputs, 4 hidden)
+        W_h = F.concat(W_hi, W_hf, W_ho, W_hc, dim=1)                # (hidden, 4 hidden)
+        b = F.concat(b_i, b_f, b_o, b_c, dim=0).reshape((1, 1, -1))  # (1, 1, 4 hidden)
+        # No input waits for a state: their product leaves the loop. A token's is its row.
         if self.of_tokens:
-            from_inputs = F.Embedding(inputs, W_x, input_dim=self.num_inputs, output_dim=4 * self.num_hiddens)
+            from_inputs = F.Embedding(inputs, W_x, input_dim=self.num_inputs,
+                                      output_dim=4 * self.num_hiddens)
         else:
-            from_inputs = F.dot(inputs, W_x)                                # (steps, batch, 4 hidden)
+            from_inputs = F.dot(inputs, W_x)                         # (steps, batch, 4 hidden)
 
-        def step(from_input, state):                                        # (batch, 4 hidden)
-            H, C = state                                                    # (batch, hidden) each
+        def step(from_input, state):                                 # (batch, 4 hidden)
+            H, C = state                                             # (batch, hidden) each
             i, f, o, c = F.split(from_input + F.dot(H, W_h), num_outputs=4, axis=1)
             i, f, o = F.sigmoid(i), F.sigmoid(f), F.sigmoid(o)
-            C = f * C + i * F.tanh(c)
-            H = o * F.tanh(C)
+            c_tilde = F.tanh(c)                                      # (batch, hidden)
+            C = f * C + i * c_tilde                                  # (batch, hidden)
+            H = o * F.tanh(C)                                        # (batch, hidden)
             return H, [H, C]
 
-        outputs, (H, C) = F.contrib.foreach(step, F.broadcast_add(from_inputs, b), [H, C])
-        return outputs, H, C                                                # (steps, batch, hidden)
+        from_inputs = F.broadcast_add(from_inputs, b)
+        outputs, (H, C) = F.contrib.foreach(step, from_inputs, [H, C])
+        return outputs, H, C                                         # (steps, batch, hidden)
 
     def named(self, read=gluon.Parameter.data):
         """The parameters by name, as NumPy arrays; with ``gluon.Parameter.grad`` their gradients."""
@@ -107,7 +118,10 @@ class LSTMScratch(gluon.HybridBlock):
 
 
 class LSTM(gluon.Block):
-    """Gluon's own layer, called like ``LSTMScratch``. The initializers are those of ``gluon.rnn.LSTM``."""
+    """Gluon's own layer, called like ``LSTMScratch``.
+
+    The initializers are those of ``gluon.rnn.LSTM``.
+    """
 
     def __init__(self, num_inputs, num_hiddens, dtype="float32", **initializers):
         checks.check_sizes(num_inputs=num_inputs, num_hiddens=num_hiddens)
@@ -116,29 +130,33 @@ class LSTM(gluon.Block):
         with self.name_scope():
             self.rnn = gluon.rnn.LSTM(num_hiddens, input_size=num_inputs, dtype=dtype,
                                       h2h_bias_initializer="zeros", **initializers)
-        # It has two biases; if both learnt, their sum would learn twice as fast. The second stays 0.
+        # Two biases that both learnt would learn twice as fast. The second stays 0.
         self.rnn.l0_h2h_bias.grad_req = "null"
 
     def forward(self, inputs, state=None):
         H, C = check(self, inputs, state)
-        if inputs.ndim == 2:                                                # Gluon wants the one-hot vectors
-            inputs = nd.one_hot(inputs, self.num_inputs, dtype=H.dtype)     # (steps, batch, inputs)
-        outputs, (H, C) = self.rnn(inputs, [H.expand_dims(0), C.expand_dims(0)])    # (1, batch, hidden): one layer
+        if inputs.ndim == 2:                                         # Gluon wants one-hot vectors
+            inputs = nd.one_hot(inputs, self.num_inputs, dtype=H.dtype)
+        state = [H.expand_dims(0), C.expand_dims(0)]                 # (1, batch, hidden): one layer
+        outputs, (H, C) = self.rnn(inputs, state)                    # (steps, batch, hidden)
         return outputs, (H[0], C[0])
 
     def _joined(self):
-        """Gluon's parameters by the beginning of our names; each has the gates one below the other: i, f, c, o."""
-        return {"W_x": self.rnn.l0_i2h_weight, "W_h": self.rnn.l0_h2h_weight, "b_": self.rnn.l0_i2h_bias}
+        """Gluon's parameters by the beginning of ours; the gates below each other: i, f, c, o."""
+        return {"W_x": self.rnn.l0_i2h_weight, "W_h": self.rnn.l0_h2h_weight,
+                "b_": self.rnn.l0_i2h_bias}
 
     def named(self, read=gluon.Parameter.data):
-        """The parameters by name, as NumPy arrays; with ``gluon.Parameter.grad`` their gradients."""
-        return {start + gate: np.ascontiguousarray(part.T) for start, joined in self._joined().items()
+        """The parameters, or with ``gluon.Parameter.grad`` their gradients, by name, of NumPy."""
+        return {start + gate: np.ascontiguousarray(part.T)
+                for start, joined in self._joined().items()
                 for gate, part in zip("ifco", np.split(read(joined).asnumpy(), 4))}
 
     def load(self, weights):
         """Take parameters, NumPy arrays by name."""
         for start, joined in self._joined().items():
-            joined.set_data(np.concatenate([weights[start + gate].T for gate in "ifco"]))
+            parts = [weights[start + gate].T for gate in "ifco"]
+            joined.set_data(np.concatenate(parts))
 
 
 class LanguageModel(gluon.Block):
@@ -162,8 +180,12 @@ class LanguageModel(gluon.Block):
 
 
 def clip_gradients(model, largest):
-    """Scale all gradients if their common norm is above ``largest``: Gluon's own clip_global_norm takes no float64."""
-    gradients = [p.grad() for p in model.collect_params().values() if p.grad_req != "null"]
+    """Scale all gradients if their common norm is above ``largest``.
+
+    Gluon's own ``clip_global_norm`` takes no float64.
+    """
+    parameters = model.collect_params().values()
+    gradients = [p.grad() for p in parameters if p.grad_req != "null"]
     norm = nd.add_n(*[(g * g).sum() for g in gradients]).sqrt().asscalar()
     if norm > largest:
         for g in gradients:
@@ -173,8 +195,8 @@ def clip_gradients(model, largest):
 def mean_loss(model, tokens, targets):
     """Mean cross-entropy in nats per token; tokens and targets (steps, batch), of NumPy."""
     tokens, targets = (nd.array(part, context_of(model), "int32") for part in (tokens, targets))
-    logits, _ = model(tokens)                                               # (steps, batch, tokens)
-    # In float32 MXNet's logarithm of a softmax is several millionths off, and mostly to one side.
+    logits, _ = model(tokens)                                        # (steps, batch, tokens)
+    # In float32 MXNet's logarithm of a softmax is several millionths off, mostly to one side.
     return gluon.loss.SoftmaxCrossEntropyLoss()(logits.astype("float64"), targets).mean()
 
 
@@ -184,6 +206,14 @@ def backward(model, tokens, targets):
         loss = mean_loss(model, tokens, targets)
     loss.backward()
     return loss.asscalar()
+
+
+def train_step(model, trainer, clip, tokens, targets):
+    """One step on a batch, (steps, batch) each; the loss before it."""
+    loss = backward(model, tokens, targets)
+    clip_gradients(model, clip)
+    trainer.step(batch_size=1)                # the loss is a mean already
+    return loss
 
 
 def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=None):
@@ -204,14 +234,12 @@ def train(model, train_windows, validation_windows, settings, seed=0, on_epoch=N
     for epoch in range(1, settings.epochs + 1):
         losses, sizes, began = [], [], time.perf_counter()
         for tokens, targets in batches(train_windows, settings.batch_size, order(len(train_windows), seed, epoch - 1)):
-            losses.append(backward(model, tokens, targets))
-            sizes.append(targets.size)
-            clip_gradients(model, settings.clip)
             trainer.set_learning_rate(settings.rate(step, steps))
             step += 1
             if rule == "adam":            # epsilon is added after the second moment is corrected; Gluon adds it before
                 trainer.optimizer.epsilon = 1e-8 * math.sqrt(1 - 0.999 ** step)
-            trainer.step(batch_size=1)                                      # the loss is a mean already
+            losses.append(train_step(model, trainer, settings.clip, tokens, targets))
+            sizes.append(targets.size)
         nd.waitall()                                                        # MXNet answers before it has done the work
         seconds = time.perf_counter() - began
         validation_loss = None if validation_windows is None else evaluate(model, validation_windows)
@@ -237,9 +265,11 @@ def read(model, tokens, state=None):
 
 def generate(model, prefix_ids, num_tokens):
     """The token ids that the model adds to a prefix, each the likeliest."""
-    tokens, state, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), None, []
+    tokens = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens)
+    state, written = None, []
     for _ in range(num_tokens):
-        logits, state = model(nd.array(tokens, context_of(model), "int32"), state)      # (steps, 1, tokens)
+        tokens = nd.array(tokens, context_of(model), "int32")        # (steps, 1)
+        logits, state = model(tokens, state)                         # (steps, 1, tokens)
         written.append(int(logits[-1, 0].argmax(axis=0).asscalar()))
         tokens = [[written[-1]]]
     return written

@@ -106,23 +106,25 @@ class LSTMScratch(_Recurrent):
 
     def call(self, inputs, state):
         # Side by side, the four weights need one product, not four.
-        W_x = tf.concat([self.W_xi, self.W_xf, self.W_xo, self.W_xc], axis=1)        # (inputs, 4 hidden)
-        W_h = tf.concat([self.W_hi, self.W_hf, self.W_ho, self.W_hc], axis=1)        # (hidden, 4 hidden)
-        b = tf.concat([self.b_i, self.b_f, self.b_o, self.b_c], axis=0)              # (4 hidden,)
+        W_x = tf.concat([self.W_xi, self.W_xf, self.W_xo, self.W_xc], 1)  # (inputs, 4 hidden)
+        W_h = tf.concat([self.W_hi, self.W_hf, self.W_ho, self.W_hc], 1)  # (hidden, 4 hidden)
+        b = tf.concat([self.b_i, self.b_f, self.b_o, self.b_c], 0)        # (4 hidden,)
         # No input waits for a state: their product leaves the loop. A token's is its row.
         if inputs.dtype.is_integer:
-            from_inputs = tf.gather(W_x, inputs) + b                                 # (steps, batch, 4 hidden)
+            from_inputs = tf.gather(W_x, inputs) + b             # (steps, batch, 4 hidden)
         else:
             from_inputs = tf.tensordot(inputs, W_x, axes=1) + b
 
-        def step(state, from_input):                                                 # (batch, 4 hidden)
-            H, C = state                                                             # (batch, hidden) each
+        def step(state, from_input):                             # (batch, 4 hidden)
+            H, C = state                                         # (batch, hidden) each
             i, f, o, c = tf.split(from_input + H @ W_h, 4, axis=1)
             I, F, O = tf.sigmoid(i), tf.sigmoid(f), tf.sigmoid(o)
-            C = F * C + I * tf.tanh(c)
-            return O * tf.tanh(C), C
+            C_tilde = tf.tanh(c)                                 # (batch, hidden)
+            C = F * C + I * C_tilde                              # (batch, hidden)
+            H = O * tf.tanh(C)                                   # (batch, hidden)
+            return H, C
 
-        H, C = tf.scan(step, from_inputs, state)                                     # every step's (steps, batch, hidden)
+        H, C = tf.scan(step, from_inputs, state)                 # (steps, batch, hidden) each
         return H, (H[-1], C[-1])
 
     def by_name(self, values):
@@ -135,21 +137,25 @@ class LSTMScratch(_Recurrent):
 
 
 class LSTM(_Recurrent):
-    """Keras's own layer, called as ``LSTMScratch`` is; its forget bias starts at 1 (Jozefowicz et al. 2015)."""
+    """Keras's own layer, called as ``LSTMScratch`` is; its forget bias starts at 1.
+
+    That is the advice of Jozefowicz et al. 2015.
+    """
 
     def __init__(self, num_inputs, num_hiddens, **options):
         super().__init__(num_inputs, num_hiddens, **options)
-        self.rnn = keras.layers.LSTM(num_hiddens, return_sequences=True, return_state=True, dtype=self.dtype)
+        self.rnn = keras.layers.LSTM(num_hiddens, return_sequences=True, return_state=True,
+                                     dtype=self.dtype)
         self.rnn.build((None, None, num_inputs))
         self.built = True
 
     def call(self, inputs, state):
-        if inputs.dtype.is_integer:                                                  # Keras wants the one-hot vectors
-            inputs = tf.one_hot(inputs, self.num_inputs, dtype=self.dtype)           # (steps, batch, inputs)
+        if inputs.dtype.is_integer:                              # Keras wants one-hot vectors
+            inputs = tf.one_hot(inputs, self.num_inputs, dtype=self.dtype)
         # Keras 3 has the batch first, and nothing like the time_major of Keras 2.
-        inputs = tf.transpose(inputs, (1, 0, 2))                                     # (batch, steps, inputs)
-        outputs, H, C = self.rnn(inputs, initial_state=list(state))                  # (batch, steps, hidden)
-        return tf.transpose(outputs, (1, 0, 2)), (H, C)
+        inputs = tf.transpose(inputs, (1, 0, 2))                 # (batch, steps, inputs)
+        outputs, H, C = self.rnn(inputs, initial_state=list(state))
+        return tf.transpose(outputs, (1, 0, 2)), (H, C)          # (steps, batch, hidden)
 
     # Keras stacks the gates in an order of its own, along the last axis of its three weights.
 
@@ -158,7 +164,8 @@ class LSTM(_Recurrent):
                 for k, gate in zip("ifco", np.split(value, 4, axis=-1))}
 
     def in_order(self, weights):
-        return [np.concatenate([weights[part + k] for k in "ifco"], axis=-1) for part in ("W_x", "W_h", "b_")]
+        return [np.concatenate([weights[part + k] for k in "ifco"], axis=-1)
+                for part in ("W_x", "W_h", "b_")]
 
 
 KINDS = {"scratch": LSTMScratch, "concise": LSTM}
@@ -197,8 +204,9 @@ class LanguageModel(keras.Model):
     @tf.function
     def likeliest(self, tokens, state):
         """The likeliest token after others, both (steps, batch), and the state."""
-        logits, state = self(tokens, state)                                          # (steps, batch, tokens)
-        return tf.argmax(logits[-1:], axis=-1, output_type=tf.int32), state          # (1, batch), (H, C)
+        logits, state = self(tokens, state)                      # (steps, batch, tokens)
+        tokens = tf.argmax(logits[-1:], axis=-1, output_type=tf.int32)
+        return tokens, state                                     # (1, batch), (H, C)
 
 
 class Rates(keras.optimizers.schedules.LearningRateSchedule):
@@ -223,7 +231,9 @@ class AdamW(keras.optimizers.AdamW):
 def make_optimizer(settings, steps):
     """Clipping and the optimizer."""
     options = {"learning_rate": Rates(settings, steps), "global_clipnorm": settings.clip}
-    return AdamW(weight_decay=0.0, **options) if settings.optimizer == "adamw" else keras.optimizers.SGD(**options)
+    if settings.optimizer == "adamw":
+        return AdamW(weight_decay=0.0, **options)
+    return keras.optimizers.SGD(**options)
 
 
 def make_step(model, optimizer):
@@ -233,9 +243,11 @@ def make_step(model, optimizer):
         with tf.GradientTape() as tape:
             loss = model.mean_loss(tokens, targets, training=True)
         gradients = tape.gradient(loss, model.trainable_variables)
-        # A look-up's gradient comes as a list of rows. A row may be there twice, and Keras's norm would count the squares
-        # of both, not the square of their sum: clipping needs the whole matrix.
-        optimizer.apply([tf.convert_to_tensor(g) for g in gradients], model.trainable_variables)
+        # A look-up's gradient comes as a list of rows. A row may be there twice, and
+        # Keras's norm would count the squares of both, not the square of their sum:
+        # clipping needs the whole matrix.
+        gradients = [tf.convert_to_tensor(gradient) for gradient in gradients]
+        optimizer.apply(gradients, model.trainable_variables)
         return loss
 
     return step
@@ -288,10 +300,10 @@ def read(model, tokens, state=None) -> tuple[np.ndarray, tuple[np.ndarray, np.nd
 
 def generate(model, prefix_ids, num_tokens) -> list[int]:
     """The token ids that the model adds to a prefix, each the likeliest."""
-    prefix, written = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens), []
-    state = model.layer.zero_state(1)
-    for tokens in prefix[:, None]:                  # one by one, so that one graph serves prefixes of every length
-        tokens, state = model.likeliest(tokens, state)                               # (1, 1), (H, C)
+    prefix = checks.check_prefix(prefix_ids, num_tokens, model.num_tokens)
+    state, written = model.layer.zero_state(1), []
+    for tokens in prefix[:, None]:    # one by one: one graph serves prefixes of every length
+        tokens, state = model.likeliest(tokens, state)           # (1, 1), (H, C)
     for _ in range(num_tokens):
         written.append(tokens.numpy().item())
         tokens, state = model.likeliest(tokens, state)
