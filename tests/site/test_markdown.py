@@ -166,11 +166,16 @@ def test_folds_can_be_opened_in_a_notebook():
     assert writer().block(opened).startswith("<details open>\n<summary>More</summary>\n\na")
 
 
-def test_tabs_become_sections():
-    made = writer()
-    made.heading(one(nodes.section(), nodes.title("", "Frameworks"))[0], 2)
-    tab = component("tab-item", one(nodes.rubric(), nodes.Text("PyTorch")), component("tab-content", paragraph("Here.")))
-    assert made.block(component("tab-set", tab, tab)) == "### PyTorch\n\nHere.\n\n### PyTorch\n\nHere."
+def test_the_first_tab_is_text_and_the_others_fold():
+    def tab(label, *content):
+        return component("tab-item", one(nodes.rubric(), nodes.Text(label)), component("tab-content", *content))
+
+    tabs = component("tab-set", tab("PyTorch", paragraph("Here."), nodes.literal_block("", "for x in X:\n\n    y")),
+                     tab("R & D", paragraph("There.")), tab("MXNet", nodes.literal_block("", "z", language="r")))
+    assert writer().block(tabs) == (
+        "**PyTorch**\n\nHere.\n\n```python\nfor x in X:\n\n    y\n```\n\n"
+        "<details>\n<summary>R &amp; D</summary>\n\nThere.\n\n</details>\n\n"
+        "<details>\n<summary>MXNet</summary>\n\n```r\nz\n```\n\n</details>")
 
 
 def test_a_table_keeps_its_columns():

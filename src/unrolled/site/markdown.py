@@ -2,7 +2,7 @@
 
 References have become links, numbers are in place, equations carry their tags, macros are written out. What
 plain Jupyter and Colab cannot show is said with what they can: an aside is a quotation, a fold is <details>,
-a tab is a section.
+the first of several tabs is text and each other one a fold.
 """
 import html
 import re
@@ -33,7 +33,6 @@ class Writer:
 
     def __init__(self, macros, equation, figure):
         self.macros, self.equation, self.figure = macros, equation, figure
-        self.level = 1                                       # of the last heading
 
     # ---- within a line ----
 
@@ -136,12 +135,10 @@ class Writer:
                 return "  \n".join(self.line(line) for line in node.findall(nodes.line))
             case nodes.container() if node.get("design_component") == "dropdown":
                 title, *rest = node.children if node.get("has_title", True) else (nodes.rubric("", "More"), *node.children)
-                words = " ".join("".join(map(self.html, title.children)).split())
-                return (f"<details{' open' * bool(node.get('opened'))}>\n<summary>{words}</summary>\n\n"
-                        f"{self.blocks(rest)}\n\n</details>")
-            case nodes.container() if node.get("design_component") == "tab-item":
-                label, *rest = node.children
-                return f"{'#' * min(self.level + 1, 6)} {self.line(label)}\n\n{self.blocks(rest)}"
+                return self.fold(title, rest, bool(node.get("opened")))
+            case nodes.container() if node.get("design_component") == "tab-set":
+                (label, *first), *others = (item.children for item in node.children)
+                return "\n\n".join([self.blocks([label, *first]), *(self.fold(label, rest) for label, *rest in others)])
             case nodes.image():
                 logger.warning("an image without a figure has no place in a notebook: %s", node.get("uri"), location=node)
                 return ""
@@ -154,6 +151,11 @@ class Writer:
             logger.warning("no Markdown is known for %s: its text is kept", type(node).__name__, location=node)
             return node.astext()
         return ""
+
+    def fold(self, title: nodes.Element, rest: list[nodes.Node], opened: bool = False) -> str:
+        """Blocks below a title that opens and closes them."""
+        words = " ".join("".join(map(self.html, title.children)).split())
+        return f"<details{' open' * opened}>\n<summary>{words}</summary>\n\n{self.blocks(rest)}\n\n</details>"
 
     def display(self, node: nodes.math_block) -> str:
         """A displayed equation, with its number as a tag."""
@@ -186,7 +188,6 @@ class Writer:
 
     def heading(self, title: nodes.title, level: int) -> str:
         """A section's title, below an anchor for each of the section's names."""
-        self.level = level
         line, names = f"{'#' * min(level, 6)} {self.line(title)}", anchor(title.parent)
         return f"{names}\n{line}" if names else line
 
