@@ -26,7 +26,7 @@ export JUPYTER_PATH := $(abspath _build/share/jupyter)$(if $(JUPYTER_PATH),:$(JU
 export OMP_NUM_THREADS ?= 1
 
 # What looks at the built site, and so comes last.
-SITE_TESTS := tests/site/test_built.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
+SITE_TESTS := tests/site/test_built.py tests/site/test_tabs.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
 NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
 
 .PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-colab test-site notebooks-run notebooks-gpu serve clean lock bench bench-costs reproducible
