@@ -24,7 +24,7 @@ def recorded(name: str) -> dict:
     """
     if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
         raise ValueError(f"the name of a record has small letters, digits and hyphens, as in cost-times; got {name!r}")
-    package = Path(str(resources.files("unrolled")))
+    package = Path(str(resources.files("unrolled"))).resolve()      # MXNet's environment may hold a link to it
     places = (Path("data"), package / "data", package.parents[1] / "book" / "data")
     files = [place / f"{name}.json" for place in places]
     for file in files:
