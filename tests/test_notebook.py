@@ -25,7 +25,7 @@ def notebook_text(name):
 def on(monkeypatch):
     """on(type): as if the best device were of this type."""
     def call(kind):
-        monkeypatch.setattr(notebook, "choose_device", lambda: torch.device(kind))
+        monkeypatch.setattr("unrolled.device.choose_device", lambda: torch.device(kind))
     return call
 
 
@@ -71,6 +71,73 @@ def test_a_gpu_is_named(on, capsys, colab, monkeypatch):
 def test_a_mac_is_named(on):
     on("mps")
     assert notebook.device_sentence(False) == f"This notebook computes on the GPU of this Mac, with torch {torch.__version__}."
+
+
+@pytest.fixture
+def framework(monkeypatch):
+    """framework(name, device): a stand-in for its module, which may be installed or not."""
+    def call(name, device):
+        module = types.SimpleNamespace(device=lambda: device, versions=lambda: {name: "1.2", "other": "3"})
+        monkeypatch.setitem(sys.modules, f"unrolled.frameworks.{name}", module)
+    return call
+
+
+@pytest.mark.parametrize("name, device, sentence", [
+    ("jax", "NVIDIA L4 (GPU)", "This notebook computes on the GPU, NVIDIA L4 (GPU), with jax 1.2."),
+    ("tensorflow", "the processor", "This notebook computes on the processor, 2 cores, with tensorflow 1.2; "
+                                    "a GPU is taken by itself where tensorflow can use one."),
+])
+def test_a_frameworks_notebook_asks_the_framework(framework, monkeypatch, capsys, name, device, sentence):
+    monkeypatch.setitem(sys.modules, "google.colab", None)
+    monkeypatch.setattr(notebook.os, "cpu_count", lambda: 2)
+    framework(name, device)
+    notebook.begin(name)
+    assert capsys.readouterr().out.splitlines()[0] == sentence
+
+
+@pytest.fixture
+def mxnet(monkeypatch):
+    """MXNet is not in this kernel; hand_over writes down with which Python it was called."""
+    import unrolled.second_kernel
+    given = []
+    monkeypatch.setitem(sys.modules, "unrolled.frameworks.mxnet", None)
+    monkeypatch.setattr(unrolled.second_kernel, "hand_over", given.append)
+    monkeypatch.setattr(notebook, "widgets_sentence", lambda: "The controls are old.")
+    return given
+
+
+def no_python(name):
+    raise ModuleNotFoundError("MXNet has an environment of its own")
+
+
+def test_mxnet_in_this_kernel_is_taken(framework, mxnet, capsys):
+    framework("mxnet", "the processor")
+    notebook.begin("mxnet")
+    said = capsys.readouterr().out.splitlines()
+    assert not mxnet and said[0].endswith(", with MXNet, in an environment of its own.") and said[1].startswith("Text: ")
+
+
+def test_mxnets_kernel_is_taken_where_there_is_one(mxnet, monkeypatch):
+    monkeypatch.setattr(notebook, "python_of", lambda name: f"/python/of/{name}")
+    notebook.begin("mxnet")
+    assert mxnet == ["/python/of/mxnet"]
+
+
+def test_else_mxnets_environment_is_made(mxnet, monkeypatch):
+    monkeypatch.setattr(notebook, "python_of", no_python)
+    monkeypatch.setattr(notebook.mxnet_environment, "make", lambda: "/made/python")
+    notebook.begin("mxnet")
+    assert mxnet == ["/made/python"]
+
+
+def test_mxnet_that_cannot_be_had_is_one_line(mxnet, monkeypatch):
+    def fail():
+        raise RuntimeError("There is none.")
+    monkeypatch.setattr(notebook, "python_of", no_python)
+    monkeypatch.setattr(notebook.mxnet_environment, "make", fail)
+    with pytest.raises(RuntimeError, match="^There is none.$") as raised:
+        notebook.begin("mxnet")
+    assert raised.value._render_traceback_() == ["There is none."] and not mxnet
 
 
 @pytest.mark.parametrize("cores, words", [(1, "1 core,"), (2, "2 cores,"), (None, "1 core,")])
