@@ -26,11 +26,11 @@ from run_notebooks import execute
 
 from unrolled.exercises import get, names
 from unrolled.site.notebooks import LINK, kept_outputs
-from unrolled.site.pdf import names
+from unrolled.site.pdf import names as pages
 
 ROOT = Path(__file__).resolve().parents[2]
 OUT = ROOT / "_build" / "notebooks"
-PAGES = [Path(name).name for name in names(ROOT)]
+PAGES = [Path(name).name for name in pages(ROOT)]
 VARIANTS = {"learner": OUT, "solved": OUT / "solved", "instructor": OUT / "instructor", "plain": OUT / "plain"}
 EVERY = [pytest.param(variant, page, id=f"{variant}: {page}") for variant in VARIANTS for page in PAGES]
 PRACTISED = [page for page in PAGES if any(get(name).page == page for name in names())]

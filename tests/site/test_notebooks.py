@@ -148,6 +148,14 @@ INDEX = HEAD + """
 ```{toctree}
 cell
 terms
+mxnet
+```
+"""
+IN_MXNET = HEAD.replace("---\njupytext", "---\nframework: mxnet\njupytext") + """
+# In MXNet
+
+```{code-cell} python
+1 + 2
 ```
 """
 TERMS = """\
@@ -172,7 +180,7 @@ def book(tmp_path_factory):
     (source / "figures").mkdir()
     for name in ("cell-gates", "carousel"):
         shutil.copy(ROOT / f"book/figures/{name}.svg", source / "figures")
-    for name, text in {"index.md": INDEX, "cell.md": CELL, "terms.md": TERMS, "b.bib": BIB}.items():
+    for name, text in {"index.md": INDEX, "cell.md": CELL, "terms.md": TERMS, "mxnet.md": IN_MXNET, "b.bib": BIB}.items():
         (source / name).write_text(text, encoding="utf-8")
     settings = {"source_suffix": {".md": "myst-nb"},              # else Sphinx writes into its own default, for all books to come
                 "extensions": ["myst_nb", "sphinx_design", "sphinx_book_theme", "sphinxcontrib.bibtex", "unrolled.site.practice",
@@ -211,9 +219,9 @@ def code(notebook):
 def test_nothing_is_said_and_all_is_written(built):
     assert built.warnings == ""
     for folder in ("", "solved", "instructor", "plain"):
-        assert {path.name for path in (built.out / folder).glob("*.ipynb")} == {"index.ipynb", "cell.ipynb", "terms.ipynb"}
-    assert {path.name for path in built.out.iterdir()} == {"index.ipynb", "cell.ipynb", "terms.ipynb", "solved", "instructor", "plain",
-                                                          "README.md", "requirements.txt", "runtime.txt"}
+        assert {path.stem for path in (built.out / folder).glob("*.ipynb")} == {"index", "cell", "terms", "mxnet"}
+    assert {path.name for path in built.out.iterdir()} == {"index.ipynb", "cell.ipynb", "terms.ipynb", "mxnet.ipynb", "solved",
+                                                          "instructor", "plain", "README.md", "requirements.txt", "runtime.txt"}
 
 
 def test_the_parts_stand_in_the_order_of_the_page(built):
@@ -271,6 +279,14 @@ def test_the_first_cell_installs_and_begins(built):
     assert first.source.startswith("#@title ") and first.metadata["cellView"] == "form" and first.metadata["jupyter"]["source_hidden"]
     assert '"unrolled[notebooks] @ git+https://github.com/ada/copy.git@main"' in first.source and first.source.endswith("begin()")
     assert all(cell.cell_type == "markdown" for cell in read(built, "terms").cells)      # nothing to install for a page of words
+
+
+def test_a_page_about_a_framework_begins_with_it(built):
+    for variant in ("", "solved", "instructor", "plain"):
+        notebook = read(built, "mxnet", variant)
+        assert notebook.cells[0].source.endswith('begin("mxnet")')
+        assert notebook.metadata.kernelspec.name == "python3" and "accelerator" not in notebook.metadata      # MXNet takes no GPU
+    assert read(built).metadata.accelerator == "GPU"
 
 
 def test_outputs_are_kept_as_a_preview_shows_them(built):
@@ -344,7 +360,7 @@ def test_the_plain_one_has_text_and_code_alone(built):
 
 def test_the_branch_lists_its_notebooks_in_the_order_of_the_book(built):
     readme = (built.out / "README.md").read_text(encoding="utf-8")
-    assert [name for name in re.findall(r"^\| \[[^]]+\]\((\w+)\.ipynb\)", readme, re.M)] == ["index", "cell", "terms"]
+    assert [name for name in re.findall(r"^\| \[[^]]+\]\((\w+)\.ipynb\)", readme, re.M)] == ["index", "cell", "terms", "mxnet"]
     assert Addresses("ada", "copy").colab("cell") in readme and Addresses("ada", "copy").binder("cell") in readme
     for target in re.findall(r"\]\(([^)]+)\)", readme):
         assert target.startswith("https://") or (built.out / target).is_file(), target
@@ -465,6 +481,89 @@ def test_where_its_address_is_a_placeholder_the_sentence_says_that(shell, monkey
 def test_the_torch_of_the_hint_is_that_of_the_package():
     package = tomllib.loads((Path(__file__).resolve().parents[2] / "pyproject.toml").read_text(encoding="utf-8"))
     assert f"torch>={notebooks.OLD_TORCH}" in package["project"]["dependencies"]
+
+
+# ---- the first cell of a framework's notebook, run ----
+
+HERE = {"torch": "2.9.0+cu128", "numpy": "2.0.2", "jax": "0.10.1", "jaxlib": "0.10.1", "flax": "0.12.1", "optax": "0.2.6",
+        "tensorflow": "2.20.0", "keras": "3.10.0", "jax-cuda12-plugin": "0.10.1", "rich": "13.0"}
+
+
+@pytest.fixture
+def with_packages(shell, monkeypatch):
+    """run(frameworks, *packages): a first cell where these are installed, and pip works or not; what pip was asked for, the end."""
+    import importlib.metadata
+    import importlib.util
+
+    def run(frameworks, *packages, pip_works=True, addresses=Addresses("ada", "copy")):
+        there = set(packages)
+
+        def pip(line):
+            shell.asked.append(line)
+            if pip_works:
+                there.update({"unrolled", *(name for framework in frameworks for name in notebooks.MODULES[framework])})
+
+        shell.register_magic_function(pip, "line", "pip")
+        monkeypatch.setattr(importlib.util, "find_spec", lambda name: name if name in there else None)
+        monkeypatch.setattr(importlib.metadata, "distributions",
+                            lambda: [SimpleNamespace(name=name, version=HERE[name]) for name in HERE if name in packages])
+        monkeypatch.setattr("unrolled.notebook.begin", lambda *which: print("begun", *which))
+        result = shell.run_cell(notebooks.first_cell(addresses, frameworks))
+        return [line.removeprefix("install --quiet ") for line in shell.asked], result
+    return run
+
+
+PACKAGE = f'"{Addresses("ada", "copy").package}"'
+
+
+@pytest.mark.parametrize("frameworks, packages, asked, begun", [
+    (["jax"], ["torch", "numpy"],
+     f'torch==2.9.0+cu128 numpy==2.0.2 {PACKAGE} "jax>=0.10" "flax>=0.12" "optax>=0.2.6"', "begun jax"),
+    (["jax"], ["numpy", "jax", "jaxlib", "jax-cuda12-plugin", "rich"],                 # a build for a GPU, with its parts
+     f'numpy==2.0.2 jax==0.10.1 jaxlib==0.10.1 {PACKAGE} "flax>=0.12" "optax>=0.2.6"', "begun jax"),
+    (["jax"], ["unrolled", "jax", "flax"], 'jax==0.10.1 flax==0.12.1 "optax>=0.2.6"', "begun jax"),
+    (["tensorflow"], ["torch"], f'torch==2.9.0+cu128 {PACKAGE} "tensorflow>=2.18" "keras>=3.9"', "begun tensorflow"),
+    (["tensorflow"], [*HERE], f'{" ".join(f"{name}=={HERE[name]}" for name in [*HERE][:8])} {PACKAGE}', "begun tensorflow"),
+    (["torch", "jax", "tensorflow", "mxnet"], ["unrolled", "jax", "flax", "optax", "keras"],
+     'jax==0.10.1 flax==0.12.1 optax==0.2.6 keras==3.10.0 "tensorflow>=2.18"', "begun"),
+], ids=["nothing", "jax for a gpu", "one is missing", "no tensorflow", "as on Colab", "several"])
+def test_what_is_missing_is_installed_and_what_is_there_stays(with_packages, capsys, frameworks, packages, asked, begun):
+    lines, result = with_packages(frameworks, *packages)
+    assert result.success and lines == [asked] and capsys.readouterr().out == f"{begun}\n"
+    assert "tensorflow-cpu" not in lines[0]                      # it would stand beside a build for GPUs, and win
+
+
+@pytest.mark.parametrize("framework", ["jax", "tensorflow"])
+def test_where_all_is_there_nothing_is_installed(with_packages, capsys, framework):
+    lines, result = with_packages([framework], "unrolled", *HERE)
+    assert result.success and lines == [] and capsys.readouterr().out == f"begun {framework}\n"
+
+
+def test_what_could_not_be_installed_is_named(with_packages):
+    _, result = with_packages(["jax"], "unrolled", "jax", pip_works=False)
+    assert str(result.error_in_exec) == ("flax, optax could not be installed: the lines above say why. Is there a network, and "
+                                         "torch 2.4, jax 0.10, flax 0.12, optax 0.2.6 or later?")
+    _, result = with_packages(["tensorflow"], pip_works=False, addresses=Addresses())
+    assert str(result.error_in_exec) == ("unrolled, tensorflow, keras could not be installed: the lines above say why. Its address is "
+                                         "a placeholder: set the owner in the book's _config.yml (now your-name), and export it again.")
+
+
+def test_a_page_without_a_framework_begins_as_that_of_torch():
+    assert FIRST == notebooks.first_cell(Addresses("ada", "copy"), ["torch"])
+    assert notebooks.first_cell(Addresses("ada", "copy"), ["mxnet"]) == FIRST.replace("begin()", 'begin("mxnet")')
+
+
+def test_the_oldest_frameworks_are_those_of_the_package():
+    package = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    wanted = {requirement.split(";")[0].strip().replace("tensorflow-cpu", "tensorflow") for requirement in package["frameworks"]}
+    assert {requirement for modules in notebooks.MODULES.values() for requirement in modules.values()} == wanted
+
+
+def test_a_framework_of_no_page_is_named():
+    assert notebooks.frameworks_of("page", {}) == [] and notebooks.frameworks_of("page", {"framework": "jax"}) == ["jax"]
+    assert notebooks.frameworks_of("page", {"framework": "all"}) == ["torch", "jax", "tensorflow", "mxnet"]
+    with pytest.raises(ExtensionError, match="page: a framework is one of torch, jax, .*, or all of them, not 'keras'"):
+        notebooks.frameworks_of("page", {"framework": "keras"})
 
 
 def test_an_old_python_gets_a_sentence(shell, monkeypatch):

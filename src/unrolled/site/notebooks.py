@@ -37,14 +37,19 @@ KERNEL = {"kernelspec": {"display_name": "Python 3", "language": "python", "name
 FOLDED = {"remove-cell": "Checks of the numbers in the text, and helpers", "remove-input": "Code of this output",
           "hide-input": "Code of this output", "hide-cell": "Code"}
 OLD_TORCH = "2.4"                      # the oldest that the package works with
+# What a page about a framework imports, and what is asked for where that is missing: never a build for processors alone.
+MODULES = {"torch": {}, "jax": {"jax": "jax>=0.10", "flax": "flax>=0.12", "optax": "optax>=0.2.6"},
+           "tensorflow": {"tensorflow": "tensorflow>=2.18", "keras": "keras>=3.9"}, "mxnet": {}}
 READING = 200                          # words a minute, for the instructor's plan
 STATE = "application/vnd.jupyter.widget-state+json"
 ANCHORS = re.compile(r'((?:<a id="[^"]+"></a>)+)(\n*)')
 TITLE = re.compile(r"^#@title (.*)\n")
 LINK = re.compile(r"\]\(<?([\w-]+\.ipynb)?#([^)>]+)>?\)")
-BEGIN = '''\
+HEAD = '''\
 import importlib.metadata, importlib.util, os, sys
 assert sys.version_info >= (3, 11), f"This book needs Python 3.11 or later; this kernel has {{sys.version.split()[0]}}."
+'''
+BEGIN = HEAD + '''\
 if importlib.util.find_spec("unrolled") is None:        # torch and numpy stay as they are
     os.environ["GIT_TERMINAL_PROMPT"] = "0"             # a wrong address is an error, not a question
     there = importlib.metadata.distributions()
@@ -53,14 +58,48 @@ if importlib.util.find_spec("unrolled") is None:        # torch and numpy stay a
     importlib.invalidate_caches()
     assert importlib.util.find_spec("unrolled"), "The package could not be installed: the lines above say why. {hint}"
 from unrolled.notebook import begin
-begin()'''
+begin({which})'''
+BEGIN_WITH = HEAD + '''\
+wanted = {{
+    "unrolled": "{package}",
+    {modules},
+}}
+lacking = lambda: [name for name in wanted if importlib.util.find_spec(name) is None]
+if lacking():                                           # what is here stays as it is
+    os.environ["GIT_TERMINAL_PROMPT"] = "0"             # a wrong address is an error, not a question
+    there = importlib.metadata.distributions()
+    kept = " ".join(f"{{d.name}}=={{d.version}}" for d in there if d.name in
+                    ("torch", "numpy", "jax", "jaxlib", "flax", "optax", "tensorflow", "keras"))
+    new = " ".join(f'"{{wanted[name]}}"' for name in lacking())
+    %pip install --quiet {{kept}} {{new}}
+    importlib.invalidate_caches()
+    assert not lacking(), f"{{', '.join(lacking())}} could not be installed: the lines above say why. {hint}"
+from unrolled.notebook import begin
+begin({which})'''
 
 
-def first_cell(addresses: Addresses) -> str:
-    """The code that a notebook begins with: it installs the package where it is missing, and says what it runs on."""
-    hint = (f"Is there a network, and torch {OLD_TORCH} or later?" if not addresses.warning else
+def first_cell(addresses: Addresses, frameworks: list[str] | None = None) -> str:
+    """The code that a notebook begins with: it installs what is missing, and says what it runs on.
+
+    Args:
+        frameworks: that the page needs; MXNet's environment is made by ``begin``.
+    """
+    modules = {name: wanted for framework in frameworks or [] for name, wanted in MODULES[framework].items()}
+    oldest = ", ".join(wanted.replace(">=", " ") for wanted in (f"torch>={OLD_TORCH}", *modules.values()))
+    hint = (f"Is there a network, and {oldest} or later?" if not addresses.warning else
             f"Its address is a placeholder: set the owner in the book's _config.yml (now {addresses.owner}), and export it again.")
-    return BEGIN.format(package=addresses.package, hint=hint)
+    which = f'"{frameworks[0]}"' if frameworks in (["jax"], ["tensorflow"], ["mxnet"]) else ""
+    return (BEGIN_WITH if modules else BEGIN).format(
+        package=addresses.package, hint=hint, which=which,
+        modules=",\n    ".join(f'"{name}": "{wanted}"' for name, wanted in modules.items()))
+
+
+def frameworks_of(page: str, metadata: dict) -> list[str]:
+    """The frameworks that a page names in its front matter, ``framework: jax`` or ``framework: all``; mostly none."""
+    named = metadata.get("framework")
+    if named not in (None, "all", *MODULES):
+        raise ExtensionError(f"{page}: a framework is one of {', '.join(MODULES)}, or all of them, not {named!r}")
+    return [*MODULES] if named == "all" else [named] if named else []
 
 
 def hidden(source: str, title: str, **options) -> nbformat.NotebookNode:
@@ -133,7 +172,11 @@ class NotebookBuilder(Builder):
     def notebook(self, page: str, variant: str, cells: list, executed: nbformat.NotebookNode) -> nbformat.NotebookNode:
         metadata = copy.deepcopy(KERNEL)
         if any(cell.cell_type == "code" for cell in cells):
-            cells = [hidden(first_cell(self.app.unrolled_addresses), "Get ready: install what is missing, say what this runs on"), *cells]
+            frameworks = frameworks_of(page, executed.metadata)
+            if frameworks == ["mxnet"]:
+                del metadata["accelerator"]                      # its last version computes on the processor
+            first = first_cell(self.app.unrolled_addresses, frameworks)
+            cells = [hidden(first, "Get ready: install what is missing, say what this runs on"), *cells]
             if STATE in executed.metadata.get("widgets", {}):
                 metadata["widgets"] = executed.metadata["widgets"]
         notebook = new_notebook(cells=copy.deepcopy(cells), metadata=metadata)
@@ -327,6 +370,8 @@ def branch_files(addresses: Addresses, titles: dict[str, str]) -> dict[str, str]
 
 Made from [the book]({addresses.pages}) whose sources are in [the branch {addresses.branch}]({addresses.home}/tree/{addresses.branch}).
 Do not edit them here: each time the book is published, this branch is written anew.
+
+The first cell of each installs what it lacks. MXNet's makes an environment of its own, and computes on the processor.
 
 {table}
 """
