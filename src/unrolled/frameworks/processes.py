@@ -153,6 +153,7 @@ def serve(name: str, cores: int) -> None:
     questions, answers = os.fdopen(os.dup(0), "rb"), os.fdopen(os.dup(1), "wb")
     os.dup2(os.open(os.devnull, os.O_RDONLY), 0)           # what a framework reads is no question,
     os.dup2(2, 1)                                          # and what it prints no answer
+    os.environ.setdefault("XLA_PYTHON_CLIENT_PREALLOCATE", "false")               # a GPU is shared with the others
     if cores and hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:cores])          # before the framework counts them
 
