@@ -4,7 +4,8 @@
     python tools/run_notebooks.py --variant solved index     one, with its exercises solved
     python tools/run_notebooks.py --gpu --record notebooks-gpu
 
-Each runs in a kernel of this Python and in a folder of its own, the first alone, since it may have the package to install.
+Each runs in a kernel of this Python and in a folder of its own, and alone where it may have something to install: the first, and
+those whose first cell is another one.
 Executed notebooks are left in _build/notebooks-run, a report that can be an issue in _build/notebooks-run.md; the exit status
 says whether one failed. This needs nbclient and ipykernel, which Colab has, and nothing of the book.
 """
@@ -105,14 +106,23 @@ async def run(path: Path, folder: Path, timeout: float) -> Run:
 
 
 async def run_all(paths: list[Path], out: Path, jobs: int, timeout: float) -> list[Run]:
-    """The first alone, the others ``jobs`` at a time."""
-    turn = asyncio.Semaphore(jobs)
+    """Alone those that may install, the first and those that begin otherwise; the others ``jobs`` at a time."""
+    turn, common = asyncio.Semaphore(jobs), begins_with(paths[0])
+    alone = [path for path in paths if path == paths[0] or begins_with(path) != common]
 
     async def one(path):
         async with turn:
             return await run(path, out / path.stem, timeout)
 
-    return [await one(paths[0]), *await asyncio.gather(*map(one, paths[1:]))]
+    runs = {path: await one(path) for path in alone}
+    others = [path for path in paths if path not in runs]
+    runs |= zip(others, await asyncio.gather(*map(one, others)))
+    return [runs[path] for path in paths]
+
+
+def begins_with(path: Path) -> str:
+    """The code of a notebook's first cell."""
+    return next(cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code")
 
 
 def find(folder: Path, names: list[str]) -> list[Path]:
