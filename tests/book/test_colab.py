@@ -174,20 +174,15 @@ def cloned(github, tmp_path_factory):
     return folder
 
 
-def alone(name: str):
-    """All that is done in an environment is done by one of pytest's workers."""
-    return pytest.param(name, marks=pytest.mark.xdist_group(name))
-
-
-@pytest.fixture(scope="module", params=[alone("oldest"), alone("newest")])
+@pytest.fixture(scope="module", params=["oldest", "newest"])
 def colab(request):
     return make(request.param), request.param
 
 
-@pytest.fixture(scope="module", params=[alone("bare")])
-def bare(request):
+@pytest.fixture(scope="module")
+def bare():
     """A Python with a kernel and without the package or anything that it needs."""
-    return make(request.param)
+    return make("bare")
 
 
 # ---- what runs ----
