@@ -141,6 +141,27 @@ def test_who_answers_at_the_last_moment_has_answered():
     assert carefully(late, 0.1) == ("late", "", "")
 
 
+def test_a_limit_that_comes_once_more_at_the_very_end_is_no_error(monkeypatch):
+    """On a busy machine a second one is under way while the first ends the work; pytest would see what a thread leaves behind."""
+    class Lock:
+        def __init__(self):
+            self.lock = lock_of_python()
+            self.acquire = self.lock.acquire
+
+        def release(self):
+            self.lock.release()
+            raise TimeLimit
+
+    def endless():
+        while True:
+            pass
+
+    lock_of_python = threading.Lock
+    monkeypatch.setattr(running, "threading", types.SimpleNamespace(Lock=Lock, Thread=threading.Thread))
+    _, complaint, _ = carefully(endless, 0.1)
+    assert "was stopped" in complaint
+
+
 @pytest.mark.parametrize("wait", [0, 0.1])
 def test_an_interrupt_reaches_the_notebook_and_ends_the_code(wait):
     def endless():

@@ -140,7 +140,10 @@ def carefully(work, seconds: float) -> tuple[object, str, str]:
         except TimeLimit:
             pass
         finally:
-            done.release()
+            try:
+                done.release()
+            except TimeLimit:              # one more was under way: Python looks for it after a call
+                pass
 
     done.acquire()
     thread = threading.Thread(target=run, daemon=True)
