@@ -112,7 +112,7 @@ def generate(model, prefix_ids, num_tokens):
 
 
 def new_model(num_tokens, num_hiddens, kind="concise", seed=0):
-    """A model with the first weights that PyTorch draws: uniform within ±1/√h."""
+    """A model with the first weights that PyTorch draws: uniform within ±1/√h. The concise layer's two biases both learn."""
     checks.check_kind(kind)
     torch.manual_seed(seed)
     model = LanguageModel(KINDS[kind](num_tokens, num_hiddens), num_tokens)
