@@ -151,7 +151,7 @@ record-frameworks: environment frameworks  ## the source's experiment in all fou
 	@$(BIN)/python tools/record_frameworks.py
 
 record-pages: frameworks book  ## what the pages that need MXNet put out, recorded in book/recorded for machines without it (seconds after make book)
-	@$(BIN)/python -m unrolled.site.recorded_pages
+	@$(BIN)/python tools/record_pages.py
 
 test-mxnet: frameworks  ## MXNet's model alone, tested in that environment (seconds)
 	@$(UNROLLED_VENV)-mxnet/bin/python -m pytest -W "ignore:Unknown config option" tests/frameworks/test_mxnet.py

@@ -1,6 +1,6 @@
 """Pages that need MXNet show, where it is missing, the execution that was last recorded, and say so.
 
-    python -m unrolled.site.recorded_pages       record anew, from the executions of the last build (make record-pages)
+    make record-pages       record anew, from the executions of the last build
 
 MXNet has an environment of its own, and not every machine can have it. A page that needs it says ``framework: mxnet``, or
 ``framework: all``, in its first lines. Its record, ``book/recorded/PAGE.ipynb``, goes into the cache of executions, where the
@@ -139,10 +139,3 @@ def record(root: Path) -> None:
         file.parent.mkdir(exist_ok=True)
         write_whole(file, lambda partial: nbformat.write(notebook, partial))
         print(f"recorded {file.relative_to(root)}")
-
-
-if __name__ == "__main__":
-    try:
-        record(Path.cwd())
-    except (ModuleNotFoundError, ValueError) as error:
-        sys.exit(f"{error}.")
