@@ -60,3 +60,34 @@ def check_state(state, names: tuple[str, ...], batch: int, num_hiddens: int,
             raise ValueError(f"{expected}, got {name} of shape {tuple(value.shape)}")
         if dtype is not None and value.dtype != dtype:
             raise TypeError(f"a state is {dtype} like the weights, got {name} of {value.dtype}")
+
+
+def check_states(state, names, batch: int, num_hiddens: int, dtype: torch.dtype) -> tuple:
+    """The states of one layer, or of several where ``names`` has a tuple for each: a tuple of them, or raise as ``check_state``."""
+    if isinstance(names[0], str):
+        names, state = (names,), (state,)
+    if not isinstance(state, (tuple, list)) or len(state) != len(names):
+        came = len(state) if isinstance(state, (tuple, list)) else type(state).__name__
+        raise ValueError(f"the state is a tuple of {len(names)} pairs, one for each layer and direction, got {came}")
+    for inner, inner_names in zip(state, names):
+        check_state(inner, inner_names, batch, num_hiddens, dtype)
+    return tuple(state)
+
+
+def check_lengths(lengths, steps: int, batch: int) -> Tensor:
+    """Return the lengths, (batch,) as int64, or raise.
+
+    Raises:
+        TypeError: not integers.
+        ValueError: of another shape, or one that is below 1 or above ``steps``.
+    """
+    lengths = torch.as_tensor(lengths)
+    if lengths.dtype not in INTEGERS:
+        raise TypeError(f"lengths are integers, one for each example, got {lengths.dtype}")
+    if tuple(lengths.shape) != (batch,):
+        raise ValueError(f"lengths have shape ({batch},), one for each example, got {tuple(lengths.shape)}")
+    if not (lengths.is_meta or torch.compiler.is_compiling()):
+        low, high = (int(bound) for bound in torch.aminmax(lengths))
+        if low < 1 or high > steps:
+            raise ValueError(f"lengths lie between 1 and {steps} steps, got {low if low < 1 else high}")
+    return lengths.long()

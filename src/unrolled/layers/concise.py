@@ -3,7 +3,8 @@ import torch
 from torch import Tensor, nn
 
 from unrolled.equations import GRU_PARAMETERS, LSTM_PARAMETERS, RNN_PARAMETERS
-from unrolled.layers.checks import check_inputs, check_sizes, check_state
+from unrolled.layers import engines
+from unrolled.layers.checks import check_inputs, check_lengths, check_sizes, check_state, check_states
 
 
 class _Concise(nn.Module):
@@ -14,11 +15,11 @@ class _Concise(nn.Module):
     torch_class: type[nn.RNNBase]
     state_names = ("H",)
 
-    def __init__(self, num_inputs, num_hiddens, *, dtype=None, device=None):
+    def __init__(self, num_inputs, num_hiddens, **options):
         super().__init__()
         check_sizes(num_inputs, num_hiddens)
         self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
-        self.rnn = self.torch_class(num_inputs, num_hiddens, dtype=dtype, device=device)
+        self.rnn = self.torch_class(num_inputs, num_hiddens, **options)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, ...] | None = None):
         weight = self.rnn.weight_ih_l0                                  # (gates * hidden, inputs)
@@ -28,40 +29,57 @@ class _Concise(nn.Module):
             inputs = inputs.to(weight.dtype)
         if state is not None:
             check_state(state, self.state_names, inputs.shape[1], self.num_hiddens, weight.dtype)
-            state = tuple(s[None] for s in state)                       # (1, batch, hidden): one layer
-        outputs, state = self.run(inputs, state)                        # (steps, batch, hidden)
+            state = state[0][None]                                      # (1, batch, hidden): one layer
+        outputs, H = self.rnn(inputs, state)                            # (steps, batch, hidden)
         # Under autocast torch.nn may answer in 16 bits; what comes out can always go in again.
-        return outputs.to(weight.dtype), tuple(s[0].to(weight.dtype) for s in state)
-
-    def run(self, inputs, state):
-        outputs, H = self.rnn(inputs, None if state is None else state[0])
-        return outputs, (H,)
+        return outputs.to(weight.dtype), (H[0].to(weight.dtype),)
 
 
 class LSTM(_Concise):
-    """torch.nn.LSTM, one layer.
+    """torch.nn.LSTM, computed by PyTorch itself or by another engine.
 
     Args:
         num_inputs, num_hiddens: d and h.
+        num_layers, bidirectional: as in torch.nn.LSTM; two directions give outputs (steps, batch, 2 h).
         forget_bias: first value of the forget gate's bias, the sum of torch's two;
             ``None`` keeps PyTorch's own uniform draw.
+        engine: one of ``unrolled.layers.engines``; the parameters are the same for all.
         dtype, device: of the parameters, as in torch.
+
+    The state is (H, C), or a tuple of these in PyTorch's order: layer by layer, forward before backward.
     """
 
     names, kind, torch_class = LSTM_PARAMETERS, "lstm", nn.LSTM
     state_names = ("H", "C")
 
-    def __init__(self, num_inputs, num_hiddens, *, forget_bias=None,
-                 dtype=None, device=None):
-        super().__init__(num_inputs, num_hiddens, dtype=dtype, device=device)
+    def __init__(self, num_inputs, num_hiddens, *, num_layers=1, bidirectional=False, forget_bias=None,
+                 engine="vendor", dtype=None, device=None):
+        super().__init__(num_inputs, num_hiddens, num_layers=num_layers, bidirectional=bidirectional,
+                         dtype=dtype, device=device)
+        engines.check(engine)
+        self.engine, self.states = engine, num_layers * (1 + bidirectional)
+        if self.states > 1:
+            self.state_names = (LSTM.state_names,) * self.states
         if forget_bias is not None:
             forget = slice(num_hiddens, 2 * num_hiddens)         # torch's order: i, f, c, o
             with torch.no_grad():
-                self.rnn.bias_ih_l0[forget] = forget_bias
-                self.rnn.bias_hh_l0[forget] = 0
+                for name, value in self.rnn.named_parameters():
+                    if name.startswith("bias"):
+                        value[forget] = forget_bias if name.startswith("bias_ih") else 0
 
-    def run(self, inputs, state):
-        return self.rnn(inputs, state)
+    def forward(self, inputs: Tensor, state=None, lengths: Tensor | None = None):
+        """lengths (batch,): where each example ends; outputs after it are 0, the last state is that of its end."""
+        dtype = self.rnn.weight_ih_l0.dtype
+        inputs = check_inputs(inputs, self.num_inputs, dtype)
+        if lengths is not None:
+            lengths = check_lengths(lengths, *inputs.shape[:2]).to(inputs.device)
+        if state is not None:
+            states = check_states(state, self.state_names, inputs.shape[1], self.num_hiddens, dtype)
+            state = tuple(torch.stack(values) for values in zip(*states))   # (layers, batch, hidden) each
+        outputs, state = engines.compute(self.engine, self.rnn, inputs, state, lengths)
+        # Under autocast torch.nn may answer in 16 bits; what comes out can always go in again.
+        states = tuple(zip(*(values.to(dtype).unbind() for values in state)))
+        return outputs.to(dtype), states if self.states > 1 else states[0]
 
 
 class GRU(_Concise):

@@ -1,0 +1,382 @@
+// One LSTM layer in one direction on the CPU, forward and backward, for float and double.
+//
+// The gates lie side by side in the order i, f, g, o. WIDTH hidden units make a panel, as many as a vector register
+// holds. A cell is what four gates make of WIDTH units in a few rows of the batch: a product whose sums stay in registers,
+// and the activations of those sums. A row never waits for another one. So threads share the rows, and each runs its own
+// through all steps while their states are in its cache; only where W_h outgrows that cache do they share the panels.
+#include <ATen/Parallel.h>
+#include <ATen/core/Tensor.h>
+#include <ATen/ops/empty.h>
+#include <ATen/ops/empty_like.h>
+#include <ATen/ops/mm.h>
+#include <ATen/ops/zeros.h>
+#include <ATen/ops/zeros_like.h>
+#include <torch/library.h>
+
+#include <algorithm>
+#include <array>
+#include <optional>
+#include <tuple>
+
+namespace {
+using at::Tensor;
+using Maybe = std::optional<Tensor>;
+
+#if defined(__AVX512F__)
+constexpr int BYTES = 64, ROWS = 4;      // of a register; as many rows as leave it all in registers
+#elif defined(__AVX__)
+constexpr int BYTES = 32, ROWS = 2;
+#else
+constexpr int BYTES = 16, ROWS = 4;
+#endif
+constexpr int64_t BLOCK = 16;            // rows that go through all steps together
+constexpr int64_t CACHE = 1 << 18;       // bytes of W_h beyond which threads share its panels, not the rows
+
+template <class T> struct Number;
+template <> struct Number<float> {
+  typedef int32_t Bits;
+  typedef float Vector __attribute__((vector_size(BYTES)));
+  typedef int32_t BitVector __attribute__((vector_size(BYTES)));
+  static constexpr int MANTISSA = 23, DEGREE = 7;
+  static constexpr float LIMIT = 87, SHIFT = 0x1.8p23f, LN2_HIGH = 0x1.63p-1f, LN2_LOW = -0x1.bd0106p-13f;
+};
+template <> struct Number<double> {
+  typedef int64_t Bits;
+  typedef double Vector __attribute__((vector_size(BYTES)));
+  typedef int64_t BitVector __attribute__((vector_size(BYTES)));
+  static constexpr int MANTISSA = 52, DEGREE = 13;
+  static constexpr double LIMIT = 708, SHIFT = 0x1.8p52, LN2_HIGH = 0x1.62e4p-1, LN2_LOW = 0x1.7f7d1cf79abcap-20;
+};
+template <class T> using Vector = typename Number<T>::Vector;
+template <class T> constexpr int WIDTH = BYTES / sizeof(T);
+
+template <class T> Vector<T> load(const T* from, int64_t count) {
+  Vector<T> v{};
+  if (count >= WIDTH<T>) __builtin_memcpy(&v, from, BYTES);
+  else for (int64_t l = 0; l < count; ++l) v[l] = from[l];
+  return v;
+}
+
+template <class T> void store(T* to, Vector<T> v, int64_t count) {
+  if (count >= WIDTH<T>) __builtin_memcpy(to, &v, BYTES);
+  else for (int64_t l = 0; l < count; ++l) to[l] = v[l];
+}
+
+// The sum of a vector's entries, by halves.
+template <class T, int N> T total(const T (&entries)[N]) {
+  if constexpr (N == 1) return entries[0];
+  else {
+    T half[N / 2];
+    for (int l = 0; l < N / 2; ++l) half[l] = entries[l] + entries[l + N / 2];
+    return total(half);
+  }
+}
+
+// exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r: exact to the last digits near 0 too. The factors of Taylor's
+// series are compile-time constants; SHIFT rounds k and leaves it in the lowest bits, from where it becomes an exponent.
+template <class T> Vector<T> expm1(Vector<T> x) {
+  using N = Number<T>;
+  using Bits = typename N::BitVector;
+  x = x > N::LIMIT ? Vector<T>{} + N::LIMIT : x;
+  x = x < -N::LIMIT ? Vector<T>{} - N::LIMIT : x;                // NaN passes both
+  Vector<T> shifted = x * T(1.4426950408889634) + N::SHIFT, k = shifted - N::SHIFT;
+  Vector<T> r = x - k * N::LN2_HIGH - k * N::LN2_LOW;
+  constexpr auto factors = [] {
+    std::array<T, N::DEGREE + 1> f{1};
+    for (int n = 1; n <= N::DEGREE; ++n) f[n] = f[n - 1] / n;
+    return f;
+  }();
+  Vector<T> series = Vector<T>{} + factors[N::DEGREE];
+  for (int n = N::DEGREE - 1; n > 0; --n) series = series * r + factors[n];
+  auto power = (Vector<T>)(((Bits)shifted << N::MANTISSA) + (Bits)(Vector<T>{} + T(1)));
+  return power * (series * r) + (power - 1);
+}
+
+template <class T> Vector<T> sigmoid(Vector<T> x) { return 1 / (2 + expm1<T>(-x)); }
+
+template <class T> Vector<T> tanh(Vector<T> x) {
+  Vector<T> e = expm1<T>(2 * x);
+  return e / (e + 2);
+}
+
+// W_h (4 hidden, hidden) -> (panels, hidden, 4 gates, WIDTH), so that a product reads on and on. Forward, a panel holds the
+// units that are computed; backward, those whose gradient is. The last panel is filled up with zeros.
+template <class T> Tensor pack(const Tensor& W_h, bool backward) {
+  const int64_t h = W_h.size(1), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
+  Tensor packed = at::empty({panels, h, 4, WIDTH<T>}, W_h.options());
+  const T* W = W_h.const_data_ptr<T>();
+  at::parallel_for(0, panels, 1 + (1 << 15) / (h * 4 * WIDTH<T>), [&](int64_t panel, int64_t end) {
+    for (; panel < end; ++panel) {
+      const int64_t j = panel * WIDTH<T>;
+      T* to = packed.data_ptr<T>() + panel * h * 4 * WIDTH<T>;
+      for (int64_t gate = 0; gate < 4; ++gate)
+        for (int64_t k = 0; k < h; k += WIDTH<T>) {
+          const int64_t columns = std::min<int64_t>(h - k, WIDTH<T>);
+          T tile[WIDTH<T>][WIDTH<T>] = {};
+          for (int64_t l = 0; l < (backward ? columns : std::min<int64_t>(h - j, WIDTH<T>)); ++l)
+            store(tile[l], backward ? load(W + (gate * h + k + l) * h + j, h - j) : load(W + (gate * h + j + l) * h + k, h - k), WIDTH<T>);
+          for (int64_t c = 0; c < columns; ++c)
+            for (int l = 0; l < WIDTH<T>; ++l) to[((k + c) * 4 + gate) * WIDTH<T> + l] = backward ? tile[c][l] : tile[l][c];
+        }
+    }
+  });
+  return packed;
+}
+
+template <class T> bool in_cache(int64_t hidden) { return 4 * hidden * hidden * (int64_t)sizeof(T) <= CACHE; }
+
+// Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes R rows from n on; where
+// threads share the rows, `then(step, n, end)` follows when those rows are through.
+template <class T, class Cells, class Then>
+void sweep(int64_t steps, int64_t batch, int64_t hidden, const Cells& cells, const Then& then) {
+  const int64_t panels = (hidden + WIDTH<T> - 1) / WIDTH<T>;
+  auto part = [&](int64_t step, int64_t n, int64_t end, int64_t panel, int64_t last) {
+    for (; panel < last; ++panel) {
+      int64_t row = n;
+      for (; row + ROWS <= end; row += ROWS) cells.template operator()<ROWS>(step, row, panel);
+      for (; row < end; ++row) cells.template operator()<1>(step, row, panel);
+    }
+  };
+  if (!in_cache<T>(hidden))
+    for (int64_t step = 0; step < steps; ++step)
+      at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) { part(step, 0, batch, first, last); });
+  else
+    at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1, [&](int64_t first, int64_t last) {
+      for (int64_t block = first; block < last; ++block)
+        for (int64_t step = 0; step < steps; ++step) {
+          const int64_t n = block * BLOCK, end = std::min(batch, n + BLOCK);
+          part(step, n, end, 0, panels);
+          then(step, n, end);
+        }
+    });
+}
+
+// x (steps, batch, 4 hidden), or with tokens (steps, batch) the rows of a table x (num_tokens, 4 hidden).
+// Returns outputs, the last H and C, and where they are to be kept the gates and C of every step.
+template <class T>
+std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, const Maybe& tokens, const Tensor& H0,
+                                                           const Tensor& C0, const Tensor& W_h, bool keep) {
+  const int64_t h = W_h.size(1), batch = H0.size(0), steps = (tokens ? *tokens : x).size(0);
+  Tensor outputs = at::empty({steps, batch, h}, x.options());
+  Tensor gates = at::empty({keep ? steps : 0, batch, 4 * h}, x.options());
+  Tensor C = at::empty({keep ? steps : 1, batch, h}, x.options());
+  const bool few = batch <= ROWS;        // then the product takes W_h as it lies: packing would cost more than it saves
+  const Tensor packed = few ? W_h : pack<T>(W_h, false);
+  const T *px = x.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>(), *pW = packed.const_data_ptr<T>();
+  T *pH = outputs.data_ptr<T>(), *pG = keep ? gates.data_ptr<T>() : nullptr, *pC = C.data_ptr<T>();
+  const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
+  const int64_t num_tokens = x.size(0);
+
+  sweep<T>(steps, batch, h, [&]<int R>(int64_t t, int64_t n, int64_t panel) {
+    const int64_t j = panel * WIDTH<T>, count = h - j;
+    const T* before = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
+    Vector<T> sum[R][4];
+    for (int r = 0; r < R; ++r) {
+      int64_t row = t * batch + n + r;
+      if (ids) {
+        row = ids[row];
+        TORCH_CHECK(row >= 0 && row < num_tokens, "token ids lie between 0 and ", num_tokens - 1, ", got ", row);
+      }
+      for (int gate = 0; gate < 4; ++gate) sum[r][gate] = load(px + (row * 4 + gate) * h + j, count);
+    }
+    if (few) {
+      T dots[R][4][WIDTH<T>] = {};
+      for (int64_t l = 0; l < std::min<int64_t>(count, WIDTH<T>); ++l) {
+        Vector<T> dot[R][4] = {};
+        for (int64_t k = 0; k < h; k += WIDTH<T>)
+          for (int gate = 0; gate < 4; ++gate) {
+            const Vector<T> w = load(pW + (gate * h + j + l) * h + k, h - k);
+            for (int r = 0; r < R; ++r) dot[r][gate] += w * load(before + r * h + k, h - k);
+          }
+        for (int r = 0; r < R; ++r)
+          for (int gate = 0; gate < 4; ++gate) {
+            T entries[WIDTH<T>];
+            store(entries, dot[r][gate], WIDTH<T>);
+            dots[r][gate][l] = total(entries);
+          }
+      }
+      for (int r = 0; r < R; ++r)
+        for (int gate = 0; gate < 4; ++gate) sum[r][gate] += load(dots[r][gate], WIDTH<T>);
+    } else {
+      const T* w = pW + panel * h * 4 * WIDTH<T>;
+      for (int64_t k = 0; k < h; ++k, w += 4 * WIDTH<T>)
+        for (int gate = 0; gate < 4; ++gate)
+          for (int r = 0; r < R; ++r) sum[r][gate] += before[r * h + k] * load(w + gate * WIDTH<T>, WIDTH<T>);
+    }
+    for (int r = 0; r < R; ++r) {
+      const int64_t row = n + r, now = (t * batch + row) * h + j;
+      const T* C_before = t == 0 ? pC0 + row * h + j : keep ? pC + now - batch * h : pC + row * h + j;
+      const Vector<T> I = sigmoid<T>(sum[r][0]), F = sigmoid<T>(sum[r][1]), G = tanh<T>(sum[r][2]), O = sigmoid<T>(sum[r][3]);
+      const Vector<T> C = F * load(C_before, count) + I * G;
+      store(pC + (keep ? now : row * h + j), C, count);
+      store(pH + now, O * tanh<T>(C), count);
+      if (keep) {
+        T* to = pG + (t * batch + row) * 4 * h + j;
+        for (const Vector<T>& gate : {I, F, G, O}) store(to, gate, count), to += h;
+      }
+    }
+  }, [](int64_t, int64_t, int64_t) {});
+  return {outputs, outputs[steps - 1].clone(), C[keep ? steps - 1 : 0].clone(), gates, C};
+}
+
+// d_W (4 hidden, panels, WIDTH) += d_sums (rows, 4 hidden)' H (rows, hidden), P panels from the given one on.
+template <class T, int P>
+void add_product(T* d_W, const T* d_sums, const T* H, int64_t rows, int64_t h, int64_t panel, int64_t panels) {
+  for (int64_t m = 0; m < 4 * h; m += 4) {
+    T* to = d_W + (m * panels + panel) * WIDTH<T>;
+    Vector<T> sum[4][P];
+    for (int a = 0; a < 4; ++a)
+      for (int p = 0; p < P; ++p) sum[a][p] = load(to + (a * panels + p) * WIDTH<T>, WIDTH<T>);
+    for (int64_t row = 0; row < rows; ++row)
+      for (int p = 0; p < P; ++p) {
+        const int64_t j = (panel + p) * WIDTH<T>;
+        const Vector<T> state = load(H + row * h + j, h - j);
+        for (int a = 0; a < 4; ++a) sum[a][p] += d_sums[row * 4 * h + m + a] * state;
+      }
+    for (int a = 0; a < 4; ++a)
+      for (int p = 0; p < P; ++p) store(to + (a * panels + p) * WIDTH<T>, sum[a][p], WIDTH<T>);
+  }
+}
+
+// The same steps in reverse: the loss's gradient by the gates' sums (steps, batch, 4 hidden), by H0, C0 and W_h.
+template <class T>
+std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Tensor& outputs,
+                                                    const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
+  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
+  Tensor d_sums = at::empty_like(gates), d_H0 = at::empty_like(C0), d_C0 = d_C ? d_C->clone() : at::zeros_like(C0);
+  const bool fused = in_cache<T>(h);
+  const Tensor packed = pack<T>(W_h, true), d_W = at::zeros({fused ? at::get_num_threads() : 0, 4 * h, panels * WIDTH<T>}, W_h.options());
+  const T *pH = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
+  const T *pW = packed.const_data_ptr<T>(), *pG = gates.const_data_ptr<T>(), *pC = C.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>();
+  const T *pdH = d_H ? d_H->const_data_ptr<T>() : nullptr, *pdO = d_outputs ? d_outputs->const_data_ptr<T>() : nullptr;
+  T *pdW = d_W.data_ptr<T>(), *pD = d_sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>();
+
+  sweep<T>(steps + 1, batch, h, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
+    const int64_t t = steps - 1 - step, j = panel * WIDTH<T>, count = h - j;     // -1 stands for the state before all steps
+    Vector<T> sum[R][4] = {};
+    if (step) {
+      const T *w = pW + panel * h * 4 * WIDTH<T>, *after = pD + ((t + 1) * batch + n) * 4 * h;
+      for (int64_t k = 0; k < h; ++k, w += 4 * WIDTH<T>)
+        for (int gate = 0; gate < 4; ++gate)
+          for (int r = 0; r < R; ++r) sum[r][gate] += after[(r * 4 + gate) * h + k] * load(w + gate * WIDTH<T>, WIDTH<T>);
+    }
+    for (int r = 0; r < R; ++r) {
+      const int64_t row = (n + r) * h + j, now = t * batch * h + row;
+      Vector<T> dH = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
+      if (!step && pdH) dH += load(pdH + row, count);
+      if (t < 0) {
+        store(pdH0 + row, dH, count);
+        continue;
+      }
+      if (pdO) dH += load(pdO + now, count);
+      const T* gate = pG + (t * batch + n + r) * 4 * h + j;
+      T* to = pD + (t * batch + n + r) * 4 * h + j;
+      const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
+      const Vector<T> squashed = tanh<T>(load(pC + now, count));
+      const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
+      store(to, dC * G * I * (1 - I), count);
+      store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
+      store(to + 2 * h, dC * I * (1 - G * G), count);
+      store(to + 3 * h, dH * squashed * O * (1 - O), count);
+      store(pdC + row, dC * F, count);
+    }
+  }, [&](int64_t step, int64_t n, int64_t end) {
+    const int64_t t = steps - 1 - step;
+    if (t < 0) return;
+    T* to = pdW + at::get_thread_num() * 4 * h * panels * WIDTH<T>;
+    const T *from = pD + (t * batch + n) * 4 * h, *H = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
+    int64_t panel = 0;
+    for (; panel + 2 <= panels; panel += 2) add_product<T, 2>(to, from, H, end - n, h, panel, panels);
+    for (; panel < panels; ++panel) add_product<T, 1>(to, from, H, end - n, h, panel, panels);
+  });
+  if (fused) return {d_sums, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
+  Tensor product = at::mm(d_sums[0].t(), H0);
+  if (steps > 1) product.addmm_(d_sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
+  return {d_sums, d_H0, d_C0, product};
+}
+
+// The gradient of a table: each row of the sums' gradient is added to its token's. Threads share the columns.
+template <class T> Tensor scatter(const Tensor& d_sums, const Tensor& tokens, int64_t num_tokens) {
+  const int64_t width = d_sums.size(2), count = tokens.numel();
+  Tensor table = at::zeros({num_tokens, width}, d_sums.options());
+  const T* from = d_sums.const_data_ptr<T>();
+  const int64_t* ids = tokens.const_data_ptr<int64_t>();
+  T* to = table.data_ptr<T>();
+  at::parallel_for(0, width, 1 + 32768 / count, [&](int64_t begin, int64_t end) {
+    for (int64_t row = 0; row < count; ++row)
+      for (int64_t column = begin; column < end; ++column) to[ids[row] * width + column] += from[row * width + column];
+  });
+  return table;
+}
+
+// What may come from anywhere is looked at before a pointer is taken: then no index leaves its tensor.
+Tensor checked(const Tensor& tensor, at::IntArrayRef shape, const Tensor& like, const char* name) {
+  TORCH_CHECK(tensor.sizes() == shape, name, " has shape ", shape, ", got ", tensor.sizes());
+  TORCH_CHECK(tensor.scalar_type() == like.scalar_type(), name, " is ", like.scalar_type(), ", got ", tensor.scalar_type());
+  TORCH_CHECK(tensor.device().is_cpu(), name, " is on the CPU, not on ", tensor.device());
+  return tensor.contiguous();
+}
+
+Maybe checked(const Maybe& tensor, at::IntArrayRef shape, const Tensor& like, const char* name) {
+  return tensor ? Maybe(checked(*tensor, shape, like, name)) : Maybe();
+}
+
+bool is_float(const Tensor& W_h) {
+  const auto dtype = W_h.scalar_type();
+  TORCH_CHECK(W_h.dim() == 2 && W_h.size(0) == 4 * W_h.size(1) && W_h.size(1), "W_h has shape (4 hidden, hidden), got ", W_h.sizes());
+  TORCH_CHECK(dtype == at::kFloat || dtype == at::kDouble, "W_h is float32 or float64, got ", dtype);
+  return dtype == at::kFloat;
+}
+
+Maybe checked_tokens(const Maybe& tokens) {
+  if (!tokens) return tokens;
+  TORCH_CHECK(tokens->dim() == 2 && tokens->scalar_type() == at::kLong && tokens->device().is_cpu(),
+              "tokens are int64 of shape (steps, batch) on the CPU, got ", tokens->scalar_type(), " of shape ", tokens->sizes());
+  return tokens->contiguous();
+}
+
+auto checked_forward(const Tensor& x, const Maybe& tokens, const Tensor& H0, const Tensor& C0, const Tensor& W_h, bool keep) {
+  const bool single = is_float(W_h);
+  const Maybe ids = checked_tokens(tokens);
+  TORCH_CHECK(x.dim() == (ids ? 2 : 3), "x has ", ids ? 2 : 3, " axes, got shape ", x.sizes());
+  const int64_t h = W_h.size(1), steps = (ids ? *ids : x).size(0), batch = (ids ? *ids : x).size(1);
+  TORCH_CHECK(steps && batch, "inputs have at least one step and one example, got ", steps, " and ", batch);
+  const Tensor rows = ids ? checked(x, {x.size(0), 4 * h}, W_h, "x") : checked(x, {steps, batch, 4 * h}, W_h, "x");
+  return (single ? forward<float> : forward<double>)(rows, ids, checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"),
+                                                     checked(W_h, {4 * h, h}, W_h, "W_h"), keep);
+}
+
+auto checked_backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Tensor& outputs, const Tensor& gates,
+                      const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
+  const bool single = is_float(W_h);
+  TORCH_CHECK(C.dim() == 3 && C.size(0) && C.size(1), "C has shape (steps, batch, hidden), got ", C.sizes());
+  const int64_t h = W_h.size(1), steps = C.size(0), batch = C.size(1);
+  return (single ? backward<float> : backward<double>)(
+      checked(d_outputs, {steps, batch, h}, W_h, "d_outputs"), checked(d_H, {batch, h}, W_h, "d_H"), checked(d_C, {batch, h}, W_h, "d_C"),
+      checked(outputs, {steps, batch, h}, W_h, "outputs"), checked(gates, {steps, batch, 4 * h}, W_h, "gates"),
+      checked(C, {steps, batch, h}, W_h, "C"), checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"),
+      checked(W_h, {4 * h, h}, W_h, "W_h"));
+}
+
+Tensor checked_scatter(const Tensor& d_sums, const Tensor& tokens, int64_t num_tokens) {
+  const Tensor ids = *checked_tokens(tokens);
+  TORCH_CHECK(d_sums.dim() == 3 && ids.numel(), "d_sums has shape (steps, batch, 4 hidden), got ", d_sums.sizes());
+  TORCH_CHECK(ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < num_tokens, "token ids lie between 0 and ", num_tokens - 1);
+  const Tensor rows = checked(d_sums, {ids.size(0), ids.size(1), d_sums.size(2)}, d_sums, "d_sums");
+  return d_sums.scalar_type() == at::kFloat ? scatter<float>(rows, ids, num_tokens) : scatter<double>(rows, ids, num_tokens);
+}
+}  // namespace
+
+TORCH_LIBRARY(unrolled, library) {
+  library.def("lstm_forward(Tensor x, Tensor? tokens, Tensor H0, Tensor C0, Tensor W_h, bool keep)"
+              " -> (Tensor outputs, Tensor H, Tensor C, Tensor gates, Tensor kept_C)");
+  library.def("lstm_backward(Tensor? d_outputs, Tensor? d_H, Tensor? d_C, Tensor outputs, Tensor gates, Tensor C, Tensor H0,"
+              " Tensor C0, Tensor W_h) -> (Tensor d_sums, Tensor d_H0, Tensor d_C0, Tensor d_W_h)");
+  library.def("lstm_scatter(Tensor d_sums, Tensor tokens, int num_tokens) -> Tensor");
+}
+
+TORCH_LIBRARY_IMPL(unrolled, CPU, library) {
+  library.impl("lstm_forward", checked_forward);
+  library.impl("lstm_backward", checked_backward);
+  library.impl("lstm_scatter", checked_scatter);
+}

@@ -1,0 +1,123 @@
+"""Our kernel for the CPU, ``cpu.cpp``: built by this machine's compiler on first use, kept, and made known to torch."""
+import hashlib
+import os
+import shlex
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.utils import cpp_extension
+
+from unrolled.layers.engines.choice import EngineMissing
+
+SOURCE = Path(__file__).with_suffix(".cpp")
+VECTORS = {"AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"], "AVX2": ["-mavx2", "-mfma"]}
+_ready = False
+
+
+def prepare() -> None:
+    """Build the kernel unless it lies there, and load it.
+
+    Raises:
+        EngineMissing: there is no compiler, or it fails.
+    """
+    global _ready
+    if not _ready:
+        torch.ops.load_library(_library())
+        _tell_torch()
+        _ready = True
+
+
+def _library() -> Path:
+    """The built kernel: another one for every source, torch, and kind of processor."""
+    command = _command()
+    key = hashlib.sha256(SOURCE.read_bytes() + f"{torch.__version__} {command}".encode()).hexdigest()[:16]
+    folder = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()) / "unrolled"
+    library = folder / f"lstm-{key}.so"
+    if not library.exists():
+        print("Building the LSTM kernel for this processor, once: some ten seconds.", file=sys.stderr)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            with tempfile.TemporaryDirectory(dir=folder) as unfinished:         # whole or not at all, whoever else builds it
+                built = Path(unfinished) / library.name
+                subprocess.run([*command, "-o", built], check=True, capture_output=True, text=True)
+                built.replace(library)
+        except subprocess.CalledProcessError as failed:
+            errors = [line for line in failed.stderr.splitlines() if "error" in line] or failed.stderr.splitlines() or ["no word"]
+            raise EngineMissing(f"The LSTM kernel for the CPU needs a C++20 compiler, and {command[0]} fails: {errors[0]}") from None
+        except OSError as error:
+            raise EngineMissing(f"The LSTM kernel for the CPU needs a C++20 compiler and a folder for what it makes: {error}.") from None
+    return library
+
+
+def _command() -> list[str]:
+    """PyTorch's own builder would call the same compiler, but through Ninja, and wait for ever where a build was killed."""
+    paths = [f"-isystem{path}" for path in cpp_extension.include_paths()] + [f"-L{path}" for path in cpp_extension.library_paths()]
+    threads = [] if sys.platform == "darwin" else ["-fopenmp"]
+    return [*shlex.split(cpp_extension.get_cxx_compiler()), str(SOURCE), "-std=c++20", "-O3", "-shared", "-fPIC", *threads,
+            *VECTORS.get(torch.backends.cpu.get_cpu_capability(), []), *paths, "-ltorch", "-ltorch_cpu", "-lc10",
+            f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"]
+
+
+def _tell_torch() -> None:
+    """What torch.compile and autograd have to know of the kernel: the shapes that come out, and its gradient."""
+    library, ops = torch.library, torch.ops.unrolled
+
+    @library.register_fake("unrolled::lstm_forward")
+    def _(x, tokens, H0, C0, W_h, keep):
+        steps, batch = (x if tokens is None else tokens).shape[:2]
+        hidden = W_h.shape[1]
+        kept = steps if keep else 0
+        return (x.new_empty(steps, batch, hidden), torch.empty_like(H0), torch.empty_like(C0),
+                x.new_empty(kept, batch, 4 * hidden), x.new_empty(kept or 1, batch, hidden))
+
+    @library.register_fake("unrolled::lstm_backward")
+    def _(d_outputs, dH, dC, outputs, gates, C, H0, C0, W_h):
+        return torch.empty_like(gates), torch.empty_like(H0), torch.empty_like(C0), torch.empty_like(W_h)
+
+    @library.register_fake("unrolled::lstm_scatter")
+    def _(d_sums, tokens, num_tokens):
+        return d_sums.new_empty(num_tokens, d_sums.shape[2])
+
+    def keep(ctx, inputs, output):
+        x, tokens, H0, C0, W_h, _ = inputs
+        outputs, _, _, gates, C = output
+        ctx.set_materialize_grads(False)                        # a gradient that nobody asks for is not a tensor of zeros
+        ctx.save_for_backward(tokens, outputs, gates, C, H0, C0, W_h)
+        ctx.num_tokens = x.shape[0]
+
+    def backward(ctx, d_outputs, dH, dC, *_):
+        tokens, *kept = ctx.saved_tensors
+        d_x, dH, dC, dW_h = ops.lstm_backward(d_outputs, dH, dC, *kept)
+        if tokens is not None:
+            d_x = ops.lstm_scatter(d_x, tokens, ctx.num_tokens) if ctx.needs_input_grad[0] else None
+        return d_x, None, dH, dC, dW_h, None
+
+    def no_second(ctx, *_):
+        raise RuntimeError('the engine "cpu" has a first gradient only; engine="loop" can be differentiated again')
+
+    library.register_autograd("unrolled::lstm_forward", backward, setup_context=keep)
+    for name in ("lstm_backward", "lstm_scatter"):
+        library.register_autograd(f"unrolled::{name}", no_second)
+
+
+def sequence(x: Tensor | tuple[Tensor, Tensor], H: Tensor, C: Tensor, W_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """See ``unrolled.layers.engines``. float32 and float64; autocast makes no number shorter.
+
+    Raises:
+        ValueError: another device.
+        RuntimeError: another dtype, or shapes that do not fit.
+        EngineMissing: the kernel cannot be built.
+    """
+    if W_h.device.type not in ("cpu", "meta"):
+        raise ValueError(f'the engine "cpu" computes on the CPU, and the weights are on {W_h.device}')
+    if not _ready:
+        prepare()
+    tokens, x = x if isinstance(x, tuple) else (None, x)
+    x = x.to(W_h.dtype)                                         # a product under autocast has 16 bits
+    keep = torch.is_grad_enabled() and any(tensor.requires_grad for tensor in (x, H, C, W_h))
+    outputs, H, C, *_ = torch.ops.unrolled.lstm_forward(x, tokens, H, C, W_h, keep)
+    return outputs, H, C

@@ -1,0 +1,46 @@
+"""Backpropagation through time derived by hand, in operations of PyTorch: one node in autograd's graph, not hundreds."""
+import torch
+from torch import Tensor
+
+from unrolled.layers.engines.loop import gate_inputs
+
+
+class _Sequence(torch.autograd.Function):
+    @staticmethod
+    def forward(ctx, x, H, C, W_h):
+        steps, batch, hidden = *x.shape[:2], W_h.shape[1]
+        sums = x.clone()                                                # (steps, batch, 4 hidden), activated in place
+        Hs, Cs = x.new_empty(2, steps + 1, batch, hidden)               # the states, the first before all steps
+        Hs[0], Cs[0] = H, C
+        for t, gates in enumerate(sums):                                # (batch, 4 hidden)
+            gates.addmm_(Hs[t], W_h.T)
+            i, f, g, o = gates.chunk(4, dim=1)                          # (batch, hidden) each, views
+            i.sigmoid_(), f.sigmoid_(), g.tanh_(), o.sigmoid_()
+            torch.addcmul(f * Cs[t], i, g, out=Cs[t + 1])
+            torch.mul(o, torch.tanh(Cs[t + 1]), out=Hs[t + 1])
+        ctx.save_for_backward(sums, Hs, Cs, W_h)
+        return Hs[1:].clone(), Hs[-1].clone(), Cs[-1].clone()
+
+    @staticmethod
+    def backward(ctx, d_outputs, dH, dC):
+        if torch.is_grad_enabled():                                     # then someone wants the gradient's own gradient
+            raise RuntimeError('the engine "manual" has a first gradient only; engine="loop" can be differentiated again')
+        gates, Hs, Cs, W_h = ctx.saved_tensors
+        d_sums = torch.empty_like(gates)                                # (steps, batch, 4 hidden)
+        for t in reversed(range(len(gates))):
+            i, f, g, o = gates[t].chunk(4, dim=1)                       # (batch, hidden) each
+            di, df, dg, do = d_sums[t].chunk(4, dim=1)
+            squashed = torch.tanh(Cs[t + 1])
+            dH = dH + d_outputs[t]                                      # what later steps and the loss itself ask of H
+            dC = dC + dH * o * (1 - squashed.square())
+            torch.mul(dC * g, i * (1 - i), out=di)
+            torch.mul(dC * Cs[t], f * (1 - f), out=df)
+            torch.mul(dC * i, 1 - g.square(), out=dg)
+            torch.mul(dH * squashed, o * (1 - o), out=do)
+            dH, dC = d_sums[t] @ W_h, dC * f                            # to the step before
+        dW_h = d_sums.flatten(0, 1).T @ Hs[:-1].flatten(0, 1)           # all steps in one product
+        return d_sums, dH, dC, dW_h
+
+
+def sequence(x, H, C, W_h) -> tuple[Tensor, Tensor, Tensor]:
+    return _Sequence.apply(gate_inputs(x).to(W_h.dtype), H, C, W_h)
