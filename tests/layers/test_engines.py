@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from unrolled.layers import LSTM
-from unrolled.layers.engines import ENGINES, EngineMissing, engine
+from unrolled.layers.engines import ENGINES, engine
 from unrolled.layers.parameters import from_torch, load_weights
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "lstm.json"
@@ -61,6 +61,7 @@ def compare(ours, theirs, tolerance):
         torch.testing.assert_close(our, their, rtol=tolerance, atol=tolerance * max(1.0, their.abs().max().item()))
 
 
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")           # torch.compile looks at it on its way
 @every_engine
 def test_the_golden_numbers(name, dtype):
     file = json.loads(GOLDEN.read_text())

@@ -15,11 +15,11 @@ class _Concise(nn.Module):
     torch_class: type[nn.RNNBase]
     state_names = ("H",)
 
-    def __init__(self, num_inputs, num_hiddens, **options):
+    def __init__(self, num_inputs, num_hiddens, *, torch_class=None, **options):
         super().__init__()
         check_sizes(num_inputs, num_hiddens)
         self.num_inputs, self.num_hiddens = num_inputs, num_hiddens
-        self.rnn = self.torch_class(num_inputs, num_hiddens, **options)
+        self.rnn = (torch_class or self.torch_class)(num_inputs, num_hiddens, **options)
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, ...] | None = None):
         weight = self.rnn.weight_ih_l0                                  # (gates * hidden, inputs)
@@ -55,8 +55,8 @@ class LSTM(_Concise):
     def __init__(self, num_inputs, num_hiddens, *, num_layers=1, bidirectional=False, forget_bias=None,
                  engine="vendor", dtype=None, device=None):
         super().__init__(num_inputs, num_hiddens, num_layers=num_layers, bidirectional=bidirectional,
-                         dtype=dtype, device=device)
-        engines.check(engine)
+                         torch_class=nn.LSTM if engine == "vendor" else engines.OpenLSTM, dtype=dtype, device=device)
+        engines.choose(engine, self.rnn.weight_hh_l0)            # built now, not in the first step; or an error
         self.engine, self.states = engine, num_layers * (1 + bidirectional)
         if self.states > 1:
             self.state_names = (LSTM.state_names,) * self.states

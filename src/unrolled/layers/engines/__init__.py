@@ -17,7 +17,7 @@ The gradient flows to all of them but the tokens.
     cpu       our own kernel for the CPU
     auto      our kernel where it can work, else the vendor's
 """
-from unrolled.layers.engines.choice import ENGINES, EngineMissing, check, engine
-from unrolled.layers.engines.whole import compute
+from unrolled.layers.engines.choice import ENGINES, EngineMissing, choose, engine
+from unrolled.layers.engines.whole import OpenLSTM, compute
 
-__all__ = ["ENGINES", "EngineMissing", "check", "compute", "engine"]
+__all__ = ["ENGINES", "EngineMissing", "OpenLSTM", "choose", "compute", "engine"]

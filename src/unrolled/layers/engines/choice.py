@@ -1,52 +1,57 @@
 """Which engine computes."""
 import importlib
 import warnings
-from functools import cache
 from types import ModuleType
 
 import torch
 
 ENGINES = ("vendor", "loop", "manual", "compiled", "cpu")
+_loaded: dict[str, ModuleType] = {}         # a dictionary and a flag: torch.compile understands both
+_own_kernel: bool | None = None             # whether it can be had; None until someone asks
 
 
 class EngineMissing(RuntimeError):
     """An engine that cannot work here; the sentence says why."""
 
 
-def check(name: str) -> None:
-    """Raise ValueError unless the engine is "auto" or one of ``ENGINES``, EngineMissing where it cannot work here."""
-    if name not in ("auto", *ENGINES):
-        raise ValueError(f"the engine is one of auto, {', '.join(ENGINES)}, not {name!r}")
-    if name not in ("auto", "vendor"):
-        engine(name)
-
-
 def engine(name: str) -> ModuleType:
-    """The module of an engine, ready for use; "auto" and "vendor" have none.
+    """The module of an engine, ready for use.
 
     Raises:
+        ValueError: no such engine, or one that is no module: "auto" or "vendor".
         EngineMissing: it cannot work here.
     """
-    module = importlib.import_module(f"unrolled.layers.engines.{name}")
-    if hasattr(module, "prepare"):
-        module.prepare()
-    return module
-
-
-@cache
-def _own_kernel() -> bool:
-    """Whether our kernel can be had; where not, a warning says why, once."""
-    try:
-        engine("cpu")
-    except EngineMissing as missing:
-        warnings.warn(f"{missing} torch.nn's layer computes instead.", stacklevel=3)
-        return False
-    return True
+    if name not in _loaded:
+        if name not in ENGINES[1:]:
+            raise ValueError(f"a module computes for {', '.join(ENGINES[1:])}, not for {name!r}")
+        module = importlib.import_module(f"unrolled.layers.engines.{name}")
+        if hasattr(module, "prepare"):
+            module.prepare()
+        _loaded[name] = module
+    return _loaded[name]
 
 
 def choose(name: str, weight: torch.Tensor) -> str:
-    """The engine that computes with this weight: for "auto" our kernel or, where it cannot, the vendor's layer."""
+    """The engine that computes with this weight: for "auto" our kernel or, where it cannot work, the vendor's layer.
+
+    Raises:
+        ValueError: no such engine.
+        EngineMissing: it was asked for by name, and cannot work here.
+    """
+    global _own_kernel
+    if name not in ("auto", *ENGINES):
+        raise ValueError(f"the engine is one of auto, {', '.join(ENGINES)}, not {name!r}")
     if name != "auto":
+        if name != "vendor":
+            engine(name)
         return name
-    ours = weight.device.type == "cpu" and weight.dtype in (torch.float32, torch.float64)
-    return "cpu" if ours and _own_kernel() else "vendor"
+    if weight.device.type != "cpu" or weight.dtype not in (torch.float32, torch.float64):
+        return "vendor"
+    if _own_kernel is None:
+        try:
+            engine("cpu")
+            _own_kernel = True
+        except EngineMissing as missing:
+            warnings.warn(f"{missing} torch.nn's layer computes instead.", stacklevel=4)
+            _own_kernel = False
+    return "cpu" if _own_kernel else "vendor"

@@ -10,7 +10,7 @@ from unrolled.layers.engines.choice import choose, engine
 NAMES = ("weight_ih", "weight_hh", "bias_ih", "bias_hh")
 
 
-def compute(name: str, module: nn.LSTM, inputs: Tensor, state: tuple[Tensor, Tensor] | None, lengths: Tensor | None = None):
+def compute(name: str, module: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, Tensor] | None, lengths: Tensor | None = None):
     """``module(inputs, state)`` by the engine of that name.
 
     Args:
@@ -43,6 +43,16 @@ def compute(name: str, module: nn.LSTM, inputs: Tensor, state: tuple[Tensor, Ten
         inputs = torch.cat(outputs, dim=-1) if module.bidirectional else outputs[0]
     H, C = (torch.stack(values) for values in zip(*last))
     return inputs, (H, C)
+
+
+class OpenLSTM(nn.RNNBase):
+    """torch.nn.LSTM under another name: torch.compile looks into no module of that one, not even for its weights."""
+
+    def __init__(self, *sizes, **options):
+        super().__init__("LSTM", *sizes, **options)
+
+    forward, check_forward_args = nn.LSTM.forward, nn.LSTM.check_forward_args
+    get_expected_cell_size, permute_hidden = nn.LSTM.get_expected_cell_size, nn.LSTM.permute_hidden
 
 
 class Texts:
