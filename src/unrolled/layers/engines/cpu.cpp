@@ -17,6 +17,7 @@
 #include <array>
 #include <optional>
 #include <tuple>
+#include <utility>
 
 namespace {
 using at::Tensor;
@@ -63,13 +64,12 @@ template <class T> void store(T* to, Vector<T> v, int64_t count) {
 }
 
 // The sum of a vector's entries, by halves.
-template <class T, int N> T total(const T (&entries)[N]) {
-  if constexpr (N == 1) return entries[0];
-  else {
-    T half[N / 2];
-    for (int l = 0; l < N / 2; ++l) half[l] = entries[l] + entries[l + N / 2];
-    return total(half);
-  }
+template <class T> T total(Vector<T> v) {
+  T entries[WIDTH<T>];
+  store(entries, v, WIDTH<T>);
+  for (int half = WIDTH<T> / 2; half; half /= 2)
+    for (int l = 0; l < half; ++l) entries[l] += entries[l + half];
+  return entries[0];
 }
 
 // exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r: exact to the last digits near 0 too. The factors of Taylor's
@@ -99,48 +99,66 @@ template <class T> Vector<T> tanh(Vector<T> x) {
   return e / (e + 2);
 }
 
-// W_h (4 hidden, hidden) -> (panels, hidden, 4 gates, WIDTH), so that a product reads on and on. Forward, a panel holds the
-// units that are computed; backward, those whose gradient is. The last panel is filled up with zeros.
-template <class T> Tensor pack(const Tensor& W_h, bool backward) {
-  const int64_t h = W_h.size(1), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
-  Tensor packed = at::empty({panels, h, 4, WIDTH<T>}, W_h.options());
-  const T* W = W_h.const_data_ptr<T>();
-  at::parallel_for(0, panels, 1 + (1 << 15) / (h * 4 * WIDTH<T>), [&](int64_t panel, int64_t end) {
-    for (; panel < end; ++panel) {
-      const int64_t j = panel * WIDTH<T>;
-      T* to = packed.data_ptr<T>() + panel * h * 4 * WIDTH<T>;
-      for (int64_t gate = 0; gate < 4; ++gate)
-        for (int64_t k = 0; k < h; k += WIDTH<T>) {
-          const int64_t columns = std::min<int64_t>(h - k, WIDTH<T>);
-          T tile[WIDTH<T>][WIDTH<T>] = {};
-          for (int64_t l = 0; l < (backward ? columns : std::min<int64_t>(h - j, WIDTH<T>)); ++l)
-            store(tile[l], backward ? load(W + (gate * h + k + l) * h + j, h - j) : load(W + (gate * h + j + l) * h + k, h - k), WIDTH<T>);
-          for (int64_t c = 0; c < columns; ++c)
-            for (int l = 0; l < WIDTH<T>; ++l) to[((k + c) * 4 + gate) * WIDTH<T> + l] = backward ? tile[c][l] : tile[l][c];
-        }
-    }
+// sum[r][v] += the sum over k of a(r, k) w(k, v): R x V vectors that stay in registers.
+template <class T, int R, int V>
+void product(Vector<T> (&sum)[R][V], const T* a, int64_t to_row, int64_t to_k, const T* w, int64_t count) {
+  for (int64_t k = 0; k < count; ++k, a += to_k, w += V * WIDTH<T>)
+    for (int v = 0; v < V; ++v)
+      for (int r = 0; r < R; ++r) sum[r][v] += a[r * to_row] * load(w + v * WIDTH<T>, WIDTH<T>);
+}
+
+// The same for a few rows and weights as they lie, (4 gates, hidden, hidden): packing would cost more than it saves.
+template <class T, int R>
+void product_in_place(Vector<T> (&sum)[R][4], const T* H, const T* W_h, int64_t h, int64_t j) {
+  T dots[R][4][WIDTH<T>] = {};
+  for (int64_t l = 0; l < std::min<int64_t>(h - j, WIDTH<T>); ++l) {
+    Vector<T> dot[R][4] = {};
+    for (int64_t k = 0; k < h; k += WIDTH<T>)
+      for (int gate = 0; gate < 4; ++gate) {
+        const Vector<T> w = load(W_h + (gate * h + j + l) * h + k, h - k);
+        for (int r = 0; r < R; ++r) dot[r][gate] += w * load(H + r * h + k, h - k);
+      }
+    for (int r = 0; r < R; ++r)
+      for (int gate = 0; gate < 4; ++gate) dots[r][gate][l] = total<T>(dot[r][gate]);
+  }
+  for (int r = 0; r < R; ++r)
+    for (int gate = 0; gate < 4; ++gate) sum[r][gate] += load(dots[r][gate], WIDTH<T>);
+}
+
+// Weights in the order in which `product` reads them, (panels, count, V, WIDTH), filled up with zeros: from(panel, k, v) is
+// where the next WIDTH of them begin, `apart` from one another, and how many there are.
+template <class T, int V, class From>
+Tensor pack(const Tensor& W_h, int64_t panels, int64_t count, int64_t apart, const From& from) {
+  Tensor packed = at::zeros({panels, count, V, WIDTH<T>}, W_h.options());
+  T* to = packed.data_ptr<T>();
+  at::parallel_for(0, panels, 1 + (1 << 15) / (count * V * WIDTH<T>), [&](int64_t begin, int64_t end) {
+    for (int64_t panel = begin; panel < end; ++panel)
+      for (int64_t first = 0; first < count; first += WIDTH<T>)                 // a cache line of each, then the next
+        for (int v = 0; v < V; ++v)
+          for (int64_t k = first; k < std::min(count, first + WIDTH<T>); ++k) {
+            const auto [start, there] = from(panel, k, v);
+            for (int64_t l = 0; l < std::min<int64_t>(there, WIDTH<T>); ++l)
+              to[((panel * count + k) * V + v) * WIDTH<T> + l] = start[l * apart];
+          }
   });
   return packed;
 }
 
-template <class T> bool in_cache(int64_t hidden) { return 4 * hidden * hidden * (int64_t)sizeof(T) <= CACHE; }
+template <class T> bool in_cache(int64_t h) { return 4 * h * h * (int64_t)sizeof(T) <= CACHE; }
 
-// Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes R rows from n on; where
-// threads share the rows, `then(step, n, end)` follows when those rows are through.
-template <class T, class Cells, class Then>
-void sweep(int64_t steps, int64_t batch, int64_t hidden, const Cells& cells, const Then& then) {
-  const int64_t panels = (hidden + WIDTH<T> - 1) / WIDTH<T>;
-  auto part = [&](int64_t step, int64_t n, int64_t end, int64_t panel, int64_t last) {
-    for (; panel < last; ++panel) {
+// Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes up to MOST rows from n on;
+// where threads share the rows, `then(step, n, end)` follows when they are through.
+template <int MOST, class Cells, class Then>
+void sweep(int64_t steps, int64_t batch, int64_t panels, bool share_rows, const Cells& cells, const Then& then) {
+  auto part = [&](int64_t step, int64_t n, int64_t end, int64_t first, int64_t last) {
+    for (int64_t i = first; i < last; ++i) {
+      const int64_t panel = step % 2 ? first + last - 1 - i : i;                // there and back: what was last is still in cache
       int64_t row = n;
-      for (; row + ROWS <= end; row += ROWS) cells.template operator()<ROWS>(step, row, panel);
+      for (; row + MOST <= end; row += MOST) cells.template operator()<MOST>(step, row, panel);
       for (; row < end; ++row) cells.template operator()<1>(step, row, panel);
     }
   };
-  if (!in_cache<T>(hidden))
-    for (int64_t step = 0; step < steps; ++step)
-      at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) { part(step, 0, batch, first, last); });
-  else
+  if (share_rows)
     at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1, [&](int64_t first, int64_t last) {
       for (int64_t block = first; block < last; ++block)
         for (int64_t step = 0; step < steps; ++step) {
@@ -149,6 +167,9 @@ void sweep(int64_t steps, int64_t batch, int64_t hidden, const Cells& cells, con
           then(step, n, end);
         }
     });
+  else
+    for (int64_t step = 0; step < steps; ++step)
+      at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) { part(step, 0, batch, first, last); });
 }
 
 // x (steps, batch, 4 hidden), or with tokens (steps, batch) the rows of a table x (num_tokens, 4 hidden).
@@ -156,18 +177,21 @@ void sweep(int64_t steps, int64_t batch, int64_t hidden, const Cells& cells, con
 template <class T>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, const Maybe& tokens, const Tensor& H0,
                                                            const Tensor& C0, const Tensor& W_h, bool keep) {
-  const int64_t h = W_h.size(1), batch = H0.size(0), steps = (tokens ? *tokens : x).size(0);
+  const int64_t h = W_h.size(1), batch = H0.size(0), steps = (tokens ? *tokens : x).size(0), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
+  const bool few = batch <= ROWS;
+  const T* W = W_h.const_data_ptr<T>();
+  const Tensor packed = few ? W_h : pack<T, 4>(W_h, panels, h, h, [=](int64_t panel, int64_t k, int gate) {
+    return std::pair(W + (gate * h + panel * WIDTH<T>) * h + k, h - panel * WIDTH<T>);
+  });
   Tensor outputs = at::empty({steps, batch, h}, x.options());
   Tensor gates = at::empty({keep ? steps : 0, batch, 4 * h}, x.options());
   Tensor C = at::empty({keep ? steps : 1, batch, h}, x.options());
-  const bool few = batch <= ROWS;        // then the product takes W_h as it lies: packing would cost more than it saves
-  const Tensor packed = few ? W_h : pack<T>(W_h, false);
   const T *px = x.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>(), *pW = packed.const_data_ptr<T>();
   T *pH = outputs.data_ptr<T>(), *pG = keep ? gates.data_ptr<T>() : nullptr, *pC = C.data_ptr<T>();
   const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
   const int64_t num_tokens = x.size(0);
 
-  sweep<T>(steps, batch, h, [&]<int R>(int64_t t, int64_t n, int64_t panel) {
+  sweep<ROWS>(steps, batch, panels, in_cache<T>(h), [&]<int R>(int64_t t, int64_t n, int64_t panel) {
     const int64_t j = panel * WIDTH<T>, count = h - j;
     const T* before = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
     Vector<T> sum[R][4];
@@ -179,30 +203,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, cons
       }
       for (int gate = 0; gate < 4; ++gate) sum[r][gate] = load(px + (row * 4 + gate) * h + j, count);
     }
-    if (few) {
-      T dots[R][4][WIDTH<T>] = {};
-      for (int64_t l = 0; l < std::min<int64_t>(count, WIDTH<T>); ++l) {
-        Vector<T> dot[R][4] = {};
-        for (int64_t k = 0; k < h; k += WIDTH<T>)
-          for (int gate = 0; gate < 4; ++gate) {
-            const Vector<T> w = load(pW + (gate * h + j + l) * h + k, h - k);
-            for (int r = 0; r < R; ++r) dot[r][gate] += w * load(before + r * h + k, h - k);
-          }
-        for (int r = 0; r < R; ++r)
-          for (int gate = 0; gate < 4; ++gate) {
-            T entries[WIDTH<T>];
-            store(entries, dot[r][gate], WIDTH<T>);
-            dots[r][gate][l] = total(entries);
-          }
-      }
-      for (int r = 0; r < R; ++r)
-        for (int gate = 0; gate < 4; ++gate) sum[r][gate] += load(dots[r][gate], WIDTH<T>);
-    } else {
-      const T* w = pW + panel * h * 4 * WIDTH<T>;
-      for (int64_t k = 0; k < h; ++k, w += 4 * WIDTH<T>)
-        for (int gate = 0; gate < 4; ++gate)
-          for (int r = 0; r < R; ++r) sum[r][gate] += before[r * h + k] * load(w + gate * WIDTH<T>, WIDTH<T>);
-    }
+    if (few) product_in_place<T, R>(sum, before, pW, h, j);
+    else product<T, R, 4>(sum, before, h, 1, pW + panel * h * 4 * WIDTH<T>, h);
     for (int r = 0; r < R; ++r) {
       const int64_t row = n + r, now = (t * batch + row) * h + j;
       const T* C_before = t == 0 ? pC0 + row * h + j : keep ? pC + now - batch * h : pC + row * h + j;
@@ -219,80 +221,83 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, cons
   return {outputs, outputs[steps - 1].clone(), C[keep ? steps - 1 : 0].clone(), gates, C};
 }
 
-// d_W (4 hidden, panels, WIDTH) += d_sums (rows, 4 hidden)' H (rows, hidden), P panels from the given one on.
-template <class T, int P>
-void add_product(T* d_W, const T* d_sums, const T* H, int64_t rows, int64_t h, int64_t panel, int64_t panels) {
-  for (int64_t m = 0; m < 4 * h; m += 4) {
-    T* to = d_W + (m * panels + panel) * WIDTH<T>;
-    Vector<T> sum[4][P];
-    for (int a = 0; a < 4; ++a)
-      for (int p = 0; p < P; ++p) sum[a][p] = load(to + (a * panels + p) * WIDTH<T>, WIDTH<T>);
-    for (int64_t row = 0; row < rows; ++row)
-      for (int p = 0; p < P; ++p) {
-        const int64_t j = (panel + p) * WIDTH<T>;
-        const Vector<T> state = load(H + row * h + j, h - j);
-        for (int a = 0; a < 4; ++a) sum[a][p] += d_sums[row * 4 * h + m + a] * state;
-      }
-    for (int a = 0; a < 4; ++a)
-      for (int p = 0; p < P; ++p) store(to + (a * panels + p) * WIDTH<T>, sum[a][p], WIDTH<T>);
-  }
-}
-
 // The same steps in reverse: the loss's gradient by the gates' sums (steps, batch, 4 hidden), by H0, C0 and W_h.
 template <class T>
 std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Tensor& outputs,
                                                     const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
-  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
+  constexpr int V = 2, MOST = 2 * ROWS;
+  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + V * WIDTH<T> - 1) / (V * WIDTH<T>), wide = panels * V * WIDTH<T>;
+  const bool share_rows = in_cache<T>(h);
+  const T* W = W_h.const_data_ptr<T>();
+  const Tensor packed = pack<T, V>(W_h, panels, 4 * h, 1, [=](int64_t panel, int64_t k, int v) {
+    const int64_t j = (panel * V + v) * WIDTH<T>;
+    return std::pair(W + k * h + j, h - j);
+  });
   Tensor d_sums = at::empty_like(gates), d_H0 = at::empty_like(C0), d_C0 = d_C ? d_C->clone() : at::zeros_like(C0);
-  const bool fused = in_cache<T>(h);
-  const Tensor packed = pack<T>(W_h, true), d_W = at::zeros({fused ? at::get_num_threads() : 0, 4 * h, panels * WIDTH<T>}, W_h.options());
-  const T *pH = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
+  // Of each thread: its share of W_h's gradient, and a block of H as wide as `product` wants it.
+  Tensor d_W = at::zeros({share_rows ? at::get_num_threads() : 0, 4 * h, wide}, W_h.options());
+  Tensor H = at::zeros({d_W.size(0), BLOCK, wide}, W_h.options());
   const T *pW = packed.const_data_ptr<T>(), *pG = gates.const_data_ptr<T>(), *pC = C.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>();
   const T *pdH = d_H ? d_H->const_data_ptr<T>() : nullptr, *pdO = d_outputs ? d_outputs->const_data_ptr<T>() : nullptr;
-  T *pdW = d_W.data_ptr<T>(), *pD = d_sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>();
+  const T *pO = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
+  T *pD = d_sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>(), *pdW = d_W.data_ptr<T>(), *pH = H.data_ptr<T>();
 
-  sweep<T>(steps + 1, batch, h, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
-    const int64_t t = steps - 1 - step, j = panel * WIDTH<T>, count = h - j;     // -1 stands for the state before all steps
-    Vector<T> sum[R][4] = {};
-    if (step) {
-      const T *w = pW + panel * h * 4 * WIDTH<T>, *after = pD + ((t + 1) * batch + n) * 4 * h;
-      for (int64_t k = 0; k < h; ++k, w += 4 * WIDTH<T>)
-        for (int gate = 0; gate < 4; ++gate)
-          for (int r = 0; r < R; ++r) sum[r][gate] += after[(r * 4 + gate) * h + k] * load(w + gate * WIDTH<T>, WIDTH<T>);
-    }
-    for (int r = 0; r < R; ++r) {
-      const int64_t row = (n + r) * h + j, now = t * batch * h + row;
-      Vector<T> dH = (sum[r][0] + sum[r][1]) + (sum[r][2] + sum[r][3]);
-      if (!step && pdH) dH += load(pdH + row, count);
-      if (t < 0) {
-        store(pdH0 + row, dH, count);
-        continue;
+  sweep<MOST>(steps + 1, batch, panels, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
+    const int64_t t = steps - 1 - step;                                         // -1 stands for the state before all steps
+    Vector<T> sum[R][V] = {};
+    if (step) product<T, R, V>(sum, pD + ((t + 1) * batch + n) * 4 * h, 4 * h, 1, pW + panel * 4 * h * V * WIDTH<T>, 4 * h);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) {
+        const int64_t j = (panel * V + v) * WIDTH<T>, count = h - j, row = (n + r) * h + j, now = t * batch * h + row;
+        if (count <= 0) break;
+        Vector<T> dH = sum[r][v];
+        if (!step && pdH) dH += load(pdH + row, count);
+        if (t < 0) {
+          store(pdH0 + row, dH, count);
+          continue;
+        }
+        if (pdO) dH += load(pdO + now, count);
+        const T* gate = pG + (t * batch + n + r) * 4 * h + j;
+        T* to = pD + (t * batch + n + r) * 4 * h + j;
+        const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
+        const Vector<T> squashed = tanh<T>(load(pC + now, count));
+        const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
+        store(to, dC * G * I * (1 - I), count);
+        store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
+        store(to + 2 * h, dC * I * (1 - G * G), count);
+        store(to + 3 * h, dH * squashed * O * (1 - O), count);
+        store(pdC + row, dC * F, count);
       }
-      if (pdO) dH += load(pdO + now, count);
-      const T* gate = pG + (t * batch + n + r) * 4 * h + j;
-      T* to = pD + (t * batch + n + r) * 4 * h + j;
-      const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
-      const Vector<T> squashed = tanh<T>(load(pC + now, count));
-      const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
-      store(to, dC * G * I * (1 - I), count);
-      store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
-      store(to + 2 * h, dC * I * (1 - G * G), count);
-      store(to + 3 * h, dH * squashed * O * (1 - O), count);
-      store(pdC + row, dC * F, count);
-    }
   }, [&](int64_t step, int64_t n, int64_t end) {
-    const int64_t t = steps - 1 - step;
+    const int64_t t = steps - 1 - step, thread = at::get_thread_num();
     if (t < 0) return;
-    T* to = pdW + at::get_thread_num() * 4 * h * panels * WIDTH<T>;
-    const T *from = pD + (t * batch + n) * 4 * h, *H = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
-    int64_t panel = 0;
-    for (; panel + 2 <= panels; panel += 2) add_product<T, 2>(to, from, H, end - n, h, panel, panels);
-    for (; panel < panels; ++panel) add_product<T, 1>(to, from, H, end - n, h, panel, panels);
+    const T *from = pD + (t * batch + n) * 4 * h, *before = (t ? pO + (t - 1) * batch * h : pH0) + n * h;
+    T *to = pdW + thread * 4 * h * wide, *H = pH + thread * BLOCK * wide;
+    for (int64_t panel = 0; panel < panels; ++panel)
+      for (int64_t row = 0; row < end - n; ++row)
+        for (int v = 0; v < V; ++v) {
+          const int64_t j = (panel * V + v) * WIDTH<T>;
+          store(H + ((panel * BLOCK + row) * V + v) * WIDTH<T>, load(before + row * h + j, h - j), WIDTH<T>);
+        }
+    auto add = [&]<int R>(int64_t m, int64_t panel) {
+      Vector<T> sum[R][V];
+      T* place = to + m * wide + panel * V * WIDTH<T>;
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) sum[r][v] = load(place + r * wide + v * WIDTH<T>, WIDTH<T>);
+      product<T, R, V>(sum, from + m, 1, 4 * h, H + panel * BLOCK * V * WIDTH<T>, end - n);
+      for (int r = 0; r < R; ++r)
+        for (int v = 0; v < V; ++v) store(place + r * wide + v * WIDTH<T>, sum[r][v], WIDTH<T>);
+    };
+    for (int64_t panel = 0; panel < panels; ++panel) {
+      int64_t m = 0;
+      for (; m + MOST <= 4 * h; m += MOST) add.template operator()<MOST>(m, panel);
+      for (; m < 4 * h; ++m) add.template operator()<1>(m, panel);
+    }
   });
-  if (fused) return {d_sums, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
-  Tensor product = at::mm(d_sums[0].t(), H0);
-  if (steps > 1) product.addmm_(d_sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
-  return {d_sums, d_H0, d_C0, product};
+  if (share_rows) return {d_sums, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
+  Tensor d_W_h = at::mm(d_sums[0].t(), H0);
+  if (steps > 1) d_W_h.addmm_(d_sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
+  return {d_sums, d_H0, d_C0, d_W_h};
 }
 
 // The gradient of a table: each row of the sums' gradient is added to its token's. Threads share the columns.
