@@ -64,12 +64,16 @@ template <class T> void store(T* to, Vector<T> v, int64_t count) {
 }
 
 // The sum of a vector's entries, by halves.
-template <class T> T total(Vector<T> v) {
-  T entries[WIDTH<T>];
-  store(entries, v, WIDTH<T>);
-  for (int half = WIDTH<T> / 2; half; half /= 2)
-    for (int l = 0; l < half; ++l) entries[l] += entries[l + half];
-  return entries[0];
+template <class T, int N = WIDTH<T>> T total(const T* entries) {
+  typedef T Half __attribute__((vector_size(N * sizeof(T) / 2)));
+  if constexpr (N == 2) return entries[0] + entries[1];
+  else {
+    Half low, high;
+    __builtin_memcpy(&low, entries, sizeof low);
+    __builtin_memcpy(&high, entries + N / 2, sizeof high);
+    low += high;
+    return total<T, N / 2>((const T*)&low);
+  }
 }
 
 // exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r: exact to the last digits near 0 too. The factors of Taylor's
@@ -113,13 +117,17 @@ void product_in_place(Vector<T> (&sum)[R][4], const T* H, const T* W_h, int64_t 
   T dots[R][4][WIDTH<T>] = {};
   for (int64_t l = 0; l < std::min<int64_t>(h - j, WIDTH<T>); ++l) {
     Vector<T> dot[R][4] = {};
-    for (int64_t k = 0; k < h; k += WIDTH<T>)
+    auto add = [&](int64_t k, int64_t count) {
       for (int gate = 0; gate < 4; ++gate) {
-        const Vector<T> w = load(W_h + (gate * h + j + l) * h + k, h - k);
-        for (int r = 0; r < R; ++r) dot[r][gate] += w * load(H + r * h + k, h - k);
+        const Vector<T> w = load(W_h + (gate * h + j + l) * h + k, count);
+        for (int r = 0; r < R; ++r) dot[r][gate] += w * load(H + r * h + k, count);
       }
+    };
+    int64_t k = 0;
+    for (; k + WIDTH<T> <= h; k += WIDTH<T>) add(k, WIDTH<T>);
+    if (k < h) add(k, h - k);
     for (int r = 0; r < R; ++r)
-      for (int gate = 0; gate < 4; ++gate) dots[r][gate][l] = total<T>(dot[r][gate]);
+      for (int gate = 0; gate < 4; ++gate) dots[r][gate][l] = total<T>((const T*)&dot[r][gate]);
   }
   for (int r = 0; r < R; ++r)
     for (int gate = 0; gate < 4; ++gate) sum[r][gate] += load(dots[r][gate], WIDTH<T>);
@@ -129,7 +137,7 @@ void product_in_place(Vector<T> (&sum)[R][4], const T* H, const T* W_h, int64_t 
 // where the next WIDTH of them begin, `apart` from one another, and how many there are.
 template <class T, int V, class From>
 Tensor pack(const Tensor& W_h, int64_t panels, int64_t count, int64_t apart, const From& from) {
-  Tensor packed = at::zeros({panels, count, V, WIDTH<T>}, W_h.options());
+  Tensor packed = at::empty({panels, count, V, WIDTH<T>}, W_h.options());
   T* to = packed.data_ptr<T>();
   at::parallel_for(0, panels, 1 + (1 << 15) / (count * V * WIDTH<T>), [&](int64_t begin, int64_t end) {
     for (int64_t panel = begin; panel < end; ++panel)
@@ -137,14 +145,21 @@ Tensor pack(const Tensor& W_h, int64_t panels, int64_t count, int64_t apart, con
         for (int v = 0; v < V; ++v)
           for (int64_t k = first; k < std::min(count, first + WIDTH<T>); ++k) {
             const auto [start, there] = from(panel, k, v);
-            for (int64_t l = 0; l < std::min<int64_t>(there, WIDTH<T>); ++l)
-              to[((panel * count + k) * V + v) * WIDTH<T> + l] = start[l * apart];
+            T* place = to + ((panel * count + k) * V + v) * WIDTH<T>;
+            if (apart == 1) store(place, load(start, there), WIDTH<T>);
+            else for (int l = 0; l < WIDTH<T>; ++l) place[l] = l < there ? start[l * apart] : T(0);
           }
   });
   return packed;
 }
 
 template <class T> bool in_cache(int64_t h) { return 4 * h * h * (int64_t)sizeof(T) <= CACHE; }
+
+// work<R>(first) for groups of R from first on: as many at once as may be, the rest in groups half as large.
+template <int R, class Work> void in_groups(int64_t first, int64_t end, const Work& work) {
+  for (; first + R <= end; first += R) work.template operator()<R>(first);
+  if constexpr (R > 1) in_groups<R / 2>(first, end, work);
+}
 
 // Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes up to MOST rows from n on;
 // where threads share the rows, `then(step, n, end)` follows when they are through.
@@ -153,9 +168,7 @@ void sweep(int64_t steps, int64_t batch, int64_t panels, bool share_rows, const 
   auto part = [&](int64_t step, int64_t n, int64_t end, int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
       const int64_t panel = step % 2 ? first + last - 1 - i : i;                // there and back: what was last is still in cache
-      int64_t row = n;
-      for (; row + MOST <= end; row += MOST) cells.template operator()<MOST>(step, row, panel);
-      for (; row < end; ++row) cells.template operator()<1>(step, row, panel);
+      in_groups<MOST>(n, end, [&]<int R>(int64_t row) { cells.template operator()<R>(step, row, panel); });
     }
   };
   if (share_rows)
@@ -178,7 +191,7 @@ template <class T>
 std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, const Maybe& tokens, const Tensor& H0,
                                                            const Tensor& C0, const Tensor& W_h, bool keep) {
   const int64_t h = W_h.size(1), batch = H0.size(0), steps = (tokens ? *tokens : x).size(0), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
-  const bool few = batch <= ROWS;
+  const bool few = batch <= ROWS || steps * batch <= 128;
   const T* W = W_h.const_data_ptr<T>();
   const Tensor packed = few ? W_h : pack<T, 4>(W_h, panels, h, h, [=](int64_t panel, int64_t k, int gate) {
     return std::pair(W + (gate * h + panel * WIDTH<T>) * h + k, h - panel * WIDTH<T>);
@@ -288,11 +301,8 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, cons
       for (int r = 0; r < R; ++r)
         for (int v = 0; v < V; ++v) store(place + r * wide + v * WIDTH<T>, sum[r][v], WIDTH<T>);
     };
-    for (int64_t panel = 0; panel < panels; ++panel) {
-      int64_t m = 0;
-      for (; m + MOST <= 4 * h; m += MOST) add.template operator()<MOST>(m, panel);
-      for (; m < 4 * h; ++m) add.template operator()<1>(m, panel);
-    }
+    for (int64_t panel = 0; panel < panels; ++panel)
+      in_groups<MOST>(0, 4 * h, [&]<int R>(int64_t m) { add.template operator()<R>(m, panel); });
   });
   if (share_rows) return {d_sums, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
   Tensor d_W_h = at::mm(d_sums[0].t(), H0);
