@@ -179,8 +179,7 @@ def test_torch_checks_what_it_was_told_of_the_kernel():
         torch.library.opcheck(torch.ops.unrolled.lstm_forward.default, (tensors[0].detach(), ids, *(t.detach() for t in tensors[1:]), keep))
     x, H0, C0, W_h = (t.detach() for t in tensors)
     outputs, _, _, gates, C = torch.ops.unrolled.lstm_forward(x, ids, H0, C0, W_h, True)
-    torch.library.opcheck(torch.ops.unrolled.lstm_backward.default, (outputs, H0, C0, outputs, gates, C, H0, C0, W_h))
-    torch.library.opcheck(torch.ops.unrolled.lstm_scatter.default, (gates, ids, 7))
+    torch.library.opcheck(torch.ops.unrolled.lstm_backward.default, (outputs, H0, C0, ids, 7, outputs, gates, C, H0, C0, W_h))
 
 
 @quick_engines

@@ -234,82 +234,6 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, cons
   return {outputs, outputs[steps - 1].clone(), C[keep ? steps - 1 : 0].clone(), gates, C};
 }
 
-// The same steps in reverse: the loss's gradient by the gates' sums (steps, batch, 4 hidden), by H0, C0 and W_h.
-template <class T>
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Tensor& outputs,
-                                                    const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
-  constexpr int V = 2, MOST = 2 * ROWS;
-  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + V * WIDTH<T> - 1) / (V * WIDTH<T>), wide = panels * V * WIDTH<T>;
-  const bool share_rows = in_cache<T>(h);
-  const T* W = W_h.const_data_ptr<T>();
-  const Tensor packed = pack<T, V>(W_h, panels, 4 * h, 1, [=](int64_t panel, int64_t k, int v) {
-    const int64_t j = (panel * V + v) * WIDTH<T>;
-    return std::pair(W + k * h + j, h - j);
-  });
-  Tensor d_sums = at::empty_like(gates), d_H0 = at::empty_like(C0), d_C0 = d_C ? d_C->clone() : at::zeros_like(C0);
-  // Of each thread: its share of W_h's gradient, and a block of H as wide as `product` wants it.
-  Tensor d_W = at::zeros({share_rows ? at::get_num_threads() : 0, 4 * h, wide}, W_h.options());
-  Tensor H = at::zeros({d_W.size(0), BLOCK, wide}, W_h.options());
-  const T *pW = packed.const_data_ptr<T>(), *pG = gates.const_data_ptr<T>(), *pC = C.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>();
-  const T *pdH = d_H ? d_H->const_data_ptr<T>() : nullptr, *pdO = d_outputs ? d_outputs->const_data_ptr<T>() : nullptr;
-  const T *pO = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
-  T *pD = d_sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>(), *pdW = d_W.data_ptr<T>(), *pH = H.data_ptr<T>();
-
-  sweep<MOST>(steps + 1, batch, panels, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
-    const int64_t t = steps - 1 - step;                                         // -1 stands for the state before all steps
-    Vector<T> sum[R][V] = {};
-    if (step) product<T, R, V>(sum, pD + ((t + 1) * batch + n) * 4 * h, 4 * h, 1, pW + panel * 4 * h * V * WIDTH<T>, 4 * h);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) {
-        const int64_t j = (panel * V + v) * WIDTH<T>, count = h - j, row = (n + r) * h + j, now = t * batch * h + row;
-        if (count <= 0) break;
-        Vector<T> dH = sum[r][v];
-        if (!step && pdH) dH += load(pdH + row, count);
-        if (t < 0) {
-          store(pdH0 + row, dH, count);
-          continue;
-        }
-        if (pdO) dH += load(pdO + now, count);
-        const T* gate = pG + (t * batch + n + r) * 4 * h + j;
-        T* to = pD + (t * batch + n + r) * 4 * h + j;
-        const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
-        const Vector<T> squashed = tanh<T>(load(pC + now, count));
-        const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
-        store(to, dC * G * I * (1 - I), count);
-        store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
-        store(to + 2 * h, dC * I * (1 - G * G), count);
-        store(to + 3 * h, dH * squashed * O * (1 - O), count);
-        store(pdC + row, dC * F, count);
-      }
-  }, [&](int64_t step, int64_t n, int64_t end) {
-    const int64_t t = steps - 1 - step, thread = at::get_thread_num();
-    if (t < 0) return;
-    const T *from = pD + (t * batch + n) * 4 * h, *before = (t ? pO + (t - 1) * batch * h : pH0) + n * h;
-    T *to = pdW + thread * 4 * h * wide, *H = pH + thread * BLOCK * wide;
-    for (int64_t panel = 0; panel < panels; ++panel)
-      for (int64_t row = 0; row < end - n; ++row)
-        for (int v = 0; v < V; ++v) {
-          const int64_t j = (panel * V + v) * WIDTH<T>;
-          store(H + ((panel * BLOCK + row) * V + v) * WIDTH<T>, load(before + row * h + j, h - j), WIDTH<T>);
-        }
-    auto add = [&]<int R>(int64_t m, int64_t panel) {
-      Vector<T> sum[R][V];
-      T* place = to + m * wide + panel * V * WIDTH<T>;
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) sum[r][v] = load(place + r * wide + v * WIDTH<T>, WIDTH<T>);
-      product<T, R, V>(sum, from + m, 1, 4 * h, H + panel * BLOCK * V * WIDTH<T>, end - n);
-      for (int r = 0; r < R; ++r)
-        for (int v = 0; v < V; ++v) store(place + r * wide + v * WIDTH<T>, sum[r][v], WIDTH<T>);
-    };
-    for (int64_t panel = 0; panel < panels; ++panel)
-      in_groups<MOST>(0, 4 * h, [&]<int R>(int64_t m) { add.template operator()<R>(m, panel); });
-  });
-  if (share_rows) return {d_sums, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
-  Tensor d_W_h = at::mm(d_sums[0].t(), H0);
-  if (steps > 1) d_W_h.addmm_(d_sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
-  return {d_sums, d_H0, d_C0, d_W_h};
-}
-
 // The gradient of a table: each row of the sums' gradient is added to its token's. Threads share the columns.
 template <class T> Tensor scatter(const Tensor& d_sums, const Tensor& tokens, int64_t num_tokens) {
   const int64_t width = d_sums.size(2), count = tokens.numel();
@@ -322,6 +246,92 @@ template <class T> Tensor scatter(const Tensor& d_sums, const Tensor& tokens, in
       for (int64_t column = begin; column < end; ++column) to[ids[row] * width + column] += from[row * width + column];
   });
   return table;
+}
+
+// The same steps in reverse: the loss's gradient by x (its sums or, for tokens, its table), H0, C0 and W_h. Where threads
+// share the rows, each has its own share of the two weights' gradients, and for tokens no step's sums outlive the next.
+template <class T>
+std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Maybe& tokens,
+                                                    int64_t num_tokens, const Tensor& outputs, const Tensor& gates, const Tensor& C,
+                                                    const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
+  constexpr int V = 2, MOST = 2 * ROWS, WIDE = V * WIDTH<T>;
+  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + WIDE - 1) / WIDE, wide = panels * WIDE;
+  const bool share_rows = in_cache<T>(h), fused = share_rows && tokens && num_tokens * 4 * h * (int64_t)sizeof(T) <= CACHE;
+  const int64_t threads = share_rows ? at::get_num_threads() : 0;
+  const T* W = W_h.const_data_ptr<T>();
+  const Tensor packed = pack<T, V>(W_h, panels, 4 * h, 1, [=](int64_t panel, int64_t k, int v) {
+    const int64_t j = panel * WIDE + v * WIDTH<T>;
+    return std::pair(W + k * h + j, h - j);
+  });
+  Tensor sums = fused ? at::empty({threads * 2, BLOCK, 4 * h}, gates.options()) : at::empty_like(gates);
+  Tensor d_H0 = at::empty_like(C0), d_C0 = d_C ? d_C->clone() : at::zeros_like(C0);
+  Tensor d_W = at::zeros({threads, 4 * h, wide}, W_h.options()), d_table = at::zeros({fused ? threads : 0, num_tokens, 4 * h}, W_h.options());
+  Tensor H = at::zeros({threads, BLOCK, wide}, W_h.options());                  // a block of it, as `product` wants it
+  const T *pW = packed.const_data_ptr<T>(), *pG = gates.const_data_ptr<T>(), *pC = C.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>();
+  const T *pdH = d_H ? d_H->const_data_ptr<T>() : nullptr, *pdO = d_outputs ? d_outputs->const_data_ptr<T>() : nullptr;
+  const T *pO = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
+  T *pS = sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>(), *pdW = d_W.data_ptr<T>(), *pH = H.data_ptr<T>();
+  T* pdX = d_table.data_ptr<T>();
+  const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
+  const auto d_sums = [=](int64_t t, int64_t n) {
+    return pS + (fused ? (at::get_thread_num() * 2 + t % 2) * BLOCK + n % BLOCK : t * batch + n) * 4 * h;
+  };
+
+  sweep<MOST>(steps + 1, batch, panels, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
+    const int64_t t = steps - 1 - step;                                         // -1 stands for the state before all steps
+    Vector<T> sum[R][V] = {};
+    if (step) product<T, R, V>(sum, d_sums(t + 1, n), 4 * h, 1, pW + panel * 4 * h * WIDE, 4 * h);
+    for (int r = 0; r < R; ++r)
+      for (int v = 0; v < V; ++v) {
+        const int64_t j = panel * WIDE + v * WIDTH<T>, count = h - j, row = (n + r) * h + j, now = t * batch * h + row;
+        if (count <= 0) break;
+        Vector<T> dH = sum[r][v];
+        if (!step && pdH) dH += load(pdH + row, count);
+        if (t < 0) {
+          store(pdH0 + row, dH, count);
+          continue;
+        }
+        if (pdO) dH += load(pdO + now, count);
+        const T* gate = pG + (t * batch + n + r) * 4 * h + j;
+        T* to = d_sums(t, n) + r * 4 * h + j;
+        const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
+        const Vector<T> squashed = tanh<T>(load(pC + now, count));
+        const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
+        store(to, dC * G * I * (1 - I), count);
+        store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
+        store(to + 2 * h, dC * I * (1 - G * G), count);
+        store(to + 3 * h, dH * squashed * O * (1 - O), count);
+        store(pdC + row, dC * F, count);
+      }
+  }, [&](int64_t step, int64_t n, int64_t end) {
+    const int64_t t = steps - 1 - step, thread = at::get_thread_num();
+    if (t < 0) return;
+    const T *from = d_sums(t, n), *before = (t ? pO + (t - 1) * batch * h : pH0) + n * h;
+    T *to = pdW + thread * 4 * h * wide, *H = pH + thread * BLOCK * wide;
+    if (fused)
+      for (int64_t row = 0; row < end - n; ++row) {
+        T* place = pdX + (thread * num_tokens + ids[t * batch + n + row]) * 4 * h;
+        for (int64_t m = 0; m < 4 * h; ++m) place[m] += from[row * 4 * h + m];
+      }
+    for (int64_t j = 0; j < h; j += WIDTH<T>)
+      for (int64_t row = 0; row < end - n; ++row)
+        store(H + (j / WIDE * BLOCK + row) * WIDE + j % WIDE, load(before + row * h + j, h - j), WIDTH<T>);
+    for (int64_t panel = 0; panel < panels; ++panel)
+      in_groups<MOST>(0, 4 * h, [&]<int R>(int64_t m) {
+        Vector<T> sum[R][V];
+        T* place = to + m * wide + panel * WIDE;
+        for (int r = 0; r < R; ++r)
+          for (int v = 0; v < V; ++v) sum[r][v] = load(place + r * wide + v * WIDTH<T>, WIDTH<T>);
+        product<T, R, V>(sum, from + m, 1, 4 * h, H + panel * BLOCK * WIDE, end - n);
+        for (int r = 0; r < R; ++r)
+          for (int v = 0; v < V; ++v) store(place + r * wide + v * WIDTH<T>, sum[r][v], WIDTH<T>);
+      });
+  });
+  const Tensor d_x = fused ? d_table.sum(0) : tokens ? scatter<T>(sums, *tokens, num_tokens) : sums;
+  if (share_rows) return {d_x, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
+  Tensor d_W_h = at::mm(sums[0].t(), H0);
+  if (steps > 1) d_W_h.addmm_(sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
+  return {d_x, d_H0, d_C0, d_W_h};
 }
 
 // What may come from anywhere is looked at before a pointer is taken: then no index leaves its tensor.
@@ -361,37 +371,33 @@ auto checked_forward(const Tensor& x, const Maybe& tokens, const Tensor& H0, con
                                                      checked(W_h, {4 * h, h}, W_h, "W_h"), keep);
 }
 
-auto checked_backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Tensor& outputs, const Tensor& gates,
-                      const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
+auto checked_backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Maybe& tokens, int64_t num_tokens,
+                      const Tensor& outputs, const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
   const bool single = is_float(W_h);
   TORCH_CHECK(C.dim() == 3 && C.size(0) && C.size(1), "C has shape (steps, batch, hidden), got ", C.sizes());
   const int64_t h = W_h.size(1), steps = C.size(0), batch = C.size(1);
+  const Maybe ids = checked_tokens(tokens);
+  if (ids) {
+    TORCH_CHECK(ids->sizes() == at::IntArrayRef({steps, batch}), "tokens have shape ", C.sizes().slice(0, 2), ", got ", ids->sizes());
+    TORCH_CHECK(ids->min().item<int64_t>() >= 0 && ids->max().item<int64_t>() < num_tokens, "token ids lie between 0 and ", num_tokens - 1);
+  }
   return (single ? backward<float> : backward<double>)(
       checked(d_outputs, {steps, batch, h}, W_h, "d_outputs"), checked(d_H, {batch, h}, W_h, "d_H"), checked(d_C, {batch, h}, W_h, "d_C"),
-      checked(outputs, {steps, batch, h}, W_h, "outputs"), checked(gates, {steps, batch, 4 * h}, W_h, "gates"),
+      ids, num_tokens, checked(outputs, {steps, batch, h}, W_h, "outputs"), checked(gates, {steps, batch, 4 * h}, W_h, "gates"),
       checked(C, {steps, batch, h}, W_h, "C"), checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"),
       checked(W_h, {4 * h, h}, W_h, "W_h"));
 }
 
-Tensor checked_scatter(const Tensor& d_sums, const Tensor& tokens, int64_t num_tokens) {
-  const Tensor ids = *checked_tokens(tokens);
-  TORCH_CHECK(d_sums.dim() == 3 && ids.numel(), "d_sums has shape (steps, batch, 4 hidden), got ", d_sums.sizes());
-  TORCH_CHECK(ids.min().item<int64_t>() >= 0 && ids.max().item<int64_t>() < num_tokens, "token ids lie between 0 and ", num_tokens - 1);
-  const Tensor rows = checked(d_sums, {ids.size(0), ids.size(1), d_sums.size(2)}, d_sums, "d_sums");
-  return d_sums.scalar_type() == at::kFloat ? scatter<float>(rows, ids, num_tokens) : scatter<double>(rows, ids, num_tokens);
-}
 }  // namespace
 
 TORCH_LIBRARY(unrolled, library) {
   library.def("lstm_forward(Tensor x, Tensor? tokens, Tensor H0, Tensor C0, Tensor W_h, bool keep)"
               " -> (Tensor outputs, Tensor H, Tensor C, Tensor gates, Tensor kept_C)");
-  library.def("lstm_backward(Tensor? d_outputs, Tensor? d_H, Tensor? d_C, Tensor outputs, Tensor gates, Tensor C, Tensor H0,"
-              " Tensor C0, Tensor W_h) -> (Tensor d_sums, Tensor d_H0, Tensor d_C0, Tensor d_W_h)");
-  library.def("lstm_scatter(Tensor d_sums, Tensor tokens, int num_tokens) -> Tensor");
+  library.def("lstm_backward(Tensor? d_outputs, Tensor? d_H, Tensor? d_C, Tensor? tokens, int num_tokens, Tensor outputs,"
+              " Tensor gates, Tensor C, Tensor H0, Tensor C0, Tensor W_h) -> (Tensor d_x, Tensor d_H0, Tensor d_C0, Tensor d_W_h)");
 }
 
 TORCH_LIBRARY_IMPL(unrolled, CPU, library) {
   library.impl("lstm_forward", checked_forward);
   library.impl("lstm_backward", checked_backward);
-  library.impl("lstm_scatter", checked_scatter);
 }

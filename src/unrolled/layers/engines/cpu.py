@@ -75,12 +75,9 @@ def _tell_torch() -> None:
                 x.new_empty(kept, batch, 4 * hidden), x.new_empty(kept or 1, batch, hidden))
 
     @library.register_fake("unrolled::lstm_backward")
-    def _(d_outputs, dH, dC, outputs, gates, C, H0, C0, W_h):
-        return torch.empty_like(gates), torch.empty_like(H0), torch.empty_like(C0), torch.empty_like(W_h)
-
-    @library.register_fake("unrolled::lstm_scatter")
-    def _(d_sums, tokens, num_tokens):
-        return d_sums.new_empty(num_tokens, d_sums.shape[2])
+    def _(d_outputs, dH, dC, tokens, num_tokens, outputs, gates, C, H0, C0, W_h):
+        d_x = torch.empty_like(gates) if tokens is None else gates.new_empty(num_tokens, gates.shape[2])
+        return d_x, torch.empty_like(H0), torch.empty_like(C0), torch.empty_like(W_h)
 
     def keep(ctx, inputs, output):
         x, tokens, H0, C0, W_h, _ = inputs
@@ -91,17 +88,14 @@ def _tell_torch() -> None:
 
     def backward(ctx, d_outputs, dH, dC, *_):
         tokens, *kept = ctx.saved_tensors
-        d_x, dH, dC, dW_h = ops.lstm_backward(d_outputs, dH, dC, *kept)
-        if tokens is not None:
-            d_x = ops.lstm_scatter(d_x, tokens, ctx.num_tokens) if ctx.needs_input_grad[0] else None
+        d_x, dH, dC, dW_h = ops.lstm_backward(d_outputs, dH, dC, tokens, ctx.num_tokens, *kept)
         return d_x, None, dH, dC, dW_h, None
 
     def no_second(ctx, *_):
         raise RuntimeError('the engine "cpu" has a first gradient only; engine="loop" can be differentiated again')
 
     library.register_autograd("unrolled::lstm_forward", backward, setup_context=keep)
-    for name in ("lstm_backward", "lstm_scatter"):
-        library.register_autograd(f"unrolled::{name}", no_second)
+    library.register_autograd("unrolled::lstm_backward", no_second)
 
 
 def sequence(x: Tensor | tuple[Tensor, Tensor], H: Tensor, C: Tensor, W_h: Tensor) -> tuple[Tensor, Tensor, Tensor]:
