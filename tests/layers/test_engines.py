@@ -1,6 +1,7 @@
 """Every engine computes the same layer: against the golden file, the written-down loop, torch.nn, and differences."""
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -42,7 +43,7 @@ def draw(steps, batch, hidden, tokens, dtype, seed=0):
     """x (and tokens, or None), H0, C0 and W_h as leaves; gates that are neither shut nor open all the time."""
     torch.manual_seed(seed)
     shape = (7, 4 * hidden) if tokens else (steps, batch, 4 * hidden)
-    values = [torch.randn(shape), torch.randn(batch, hidden), torch.randn(batch, hidden), torch.randn(4 * hidden, hidden) / hidden**0.5]
+    values = [torch.randn(shape), *torch.randn(2, batch, hidden), torch.randn(4 * hidden, hidden) / hidden**0.5]
     return torch.randint(7, (steps, batch)) if tokens else None, leaves(*(value.to(dtype) for value in values))
 
 
@@ -123,12 +124,14 @@ def expected_of(module, inputs, state, lengths, probe):
 @quick_engines
 def test_layers_directions_and_lengths_are_torchs(name, tokens, num_layers, bidirectional, lengths):
     torch.manual_seed(0)
-    how, many = {"num_layers": num_layers, "bidirectional": bidirectional, "dtype": torch.float64}, num_layers * (1 + bidirectional)
+    how = {"num_layers": num_layers, "bidirectional": bidirectional, "dtype": torch.float64}
+    many = num_layers * (1 + bidirectional)
     layer, module = LSTM(4, 5, engine=name, **how), nn.LSTM(4, 5, **how)
     module.load_state_dict(layer.rnn.state_dict())
     inputs = torch.randint(4, (6, 5)) if tokens else torch.randn(6, 5, 4, dtype=torch.float64)
     theirs = nn.functional.one_hot(inputs, 4).double() if tokens else inputs
-    state, probe = torch.randn(2, many, 5, 5, dtype=torch.float64), torch.randn(6, 5, 5 * (1 + bidirectional), dtype=torch.float64)
+    state = torch.randn(2, many, 5, 5, dtype=torch.float64)
+    probe = torch.randn(6, 5, 5 * (1 + bidirectional), dtype=torch.float64)
     lengths = None if lengths is None else torch.tensor(lengths)
     for start in (None, state):
         layer.zero_grad(), module.zero_grad()
@@ -175,11 +178,12 @@ def test_a_compiled_model_holds_the_kernel_in_one_graph(name):
 def test_torch_checks_what_it_was_told_of_the_kernel():
     ids, tensors = draw(3, 2, 4, True, torch.float64)
     engine("cpu")
+    x, H0, C0, W_h = (tensor.detach() for tensor in tensors)
+    forward, backward = torch.ops.unrolled.lstm_forward.default, torch.ops.unrolled.lstm_backward.default
     for keep in (True, False):
-        torch.library.opcheck(torch.ops.unrolled.lstm_forward.default, (tensors[0].detach(), ids, *(t.detach() for t in tensors[1:]), keep))
-    x, H0, C0, W_h = (t.detach() for t in tensors)
-    outputs, _, _, gates, C = torch.ops.unrolled.lstm_forward(x, ids, H0, C0, W_h, True)
-    torch.library.opcheck(torch.ops.unrolled.lstm_backward.default, (outputs, H0, C0, ids, 7, outputs, gates, C, H0, C0, W_h))
+        torch.library.opcheck(forward, (x, ids, H0, C0, W_h, keep))
+    outputs, _, _, gates, C = forward(x, ids, H0, C0, W_h, True)
+    torch.library.opcheck(backward, (outputs, H0, C0, ids, 7, outputs, gates, C, H0, C0, W_h))
 
 
 @quick_engines
@@ -217,7 +221,7 @@ def test_not_a_number_goes_through_its_own_row_alone(name):
 
 @of_our_own
 def test_huge_sums_shut_and_open_the_gates(name, dtype):
-    tensors = [torch.full((3, 2, 12), 1e30, dtype=dtype), *(torch.ones(shape, dtype=dtype) for shape in ((2, 3), (2, 3), (12, 3)))]
+    tensors = [torch.full((3, 2, 12), 1e30, dtype=dtype), *torch.ones(2, 2, 3, dtype=dtype), torch.ones(12, 3, dtype=dtype)]
     for sign in (1, -1):
         _, expected, C = engine("loop").sequence(sign * tensors[0], *tensors[1:])
         outputs, H, cells = engine(name).sequence(sign * tensors[0], *tensors[1:])
@@ -317,11 +321,11 @@ print("auto:", len(caught), torch.equal(outputs[0], layer(torch.zeros(2, 5, dtyp
 
 @pytest.mark.parametrize(("compiler", "why"), [("no-such-compiler", "No such file"), ("false", "false fails")])
 def test_without_a_compiler_the_vendor_computes_and_a_sentence_says_so(tmp_path, compiler, why):
-    done = subprocess.run([sys.executable, "-c", AUTO], capture_output=True, text=True, check=True,
-                          env=os.environ | {"CXX": compiler, "TORCH_EXTENSIONS_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)})
+    surroundings = {"CXX": compiler, "TORCH_EXTENSIONS_DIR": str(tmp_path), "PYTHONPATH": os.pathsep.join(sys.path)}
+    done = subprocess.run([sys.executable, "-c", AUTO], capture_output=True, text=True, check=True, env=os.environ | surroundings)
     cpu, auto = done.stdout.splitlines()
-    assert cpu.startswith("cpu: The LSTM kernel for the CPU needs a C++20 compiler") and why in cpu
-    assert auto.startswith("auto: 1 True The LSTM kernel") and "torch.nn's layer computes instead" in auto
+    assert cpu.startswith("cpu: The CPU's LSTM kernel needs a C++20 compiler") and why in cpu
+    assert auto.startswith("auto: 1 True The CPU's LSTM kernel") and "torch.nn's layer computes instead" in auto
     assert not list(tmp_path.rglob("*.so"))
 
 
@@ -329,7 +333,7 @@ OTHER = """
 import torch
 from test_engines import TOLERANCE, compare, draw, results
 for dtype, tolerance in TOLERANCE.items():
-    for batch, hidden in ((1, 5), (7, 33), (19, 16), (3, 270)):
+    for batch, hidden in ((1, 5), (2, 16), (7, 33), (19, 16), (33, 1), (3, 270), (40, 257)):
         for tokens in (True, False):
             ids, tensors = draw(4, batch, hidden, tokens, dtype)
             compare(results("cpu", ids, tensors), results("loop", ids, tensors), tolerance)
@@ -339,7 +343,21 @@ print(torch.backends.cpu.get_cpu_capability())
 
 @pytest.mark.parametrize("vectors", ["default", "avx2"])
 def test_processors_with_shorter_vectors_compute_the_same(vectors):
+    path = os.pathsep.join([str(Path(__file__).parent), *sys.path])
     done = subprocess.run([sys.executable, "-c", OTHER], capture_output=True, text=True,
-                          env=os.environ | {"ATEN_CPU_CAPABILITY": vectors, "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])})
+                          env=os.environ | {"ATEN_CPU_CAPABILITY": vectors, "PYTHONPATH": path})
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stdout.strip() in ("DEFAULT", "NO AVX", vectors.upper())
+
+
+def test_the_kernel_reads_and_writes_inside_its_tensors():
+    """The shapes above once more, built with AddressSanitizer, which ends the program at the first address outside."""
+    compiler = shutil.which("g++")
+    library = Path(subprocess.run([compiler, "-print-file-name=libasan.so"], capture_output=True, text=True).stdout.strip()
+                   if compiler else "libasan.so")
+    if not library.is_absolute():
+        pytest.skip("g++ with its AddressSanitizer is not here")
+    surroundings = {"CXX": f"{compiler} -fsanitize=address", "LD_PRELOAD": str(library), "ASAN_OPTIONS": "detect_leaks=0",
+                    "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
+    done = subprocess.run([sys.executable, "-c", OTHER], capture_output=True, text=True, env=os.environ | surroundings)
+    assert done.returncode == 0, done.stderr[-3000:]

@@ -63,7 +63,7 @@ def check_state(state, names: tuple[str, ...], batch: int, num_hiddens: int,
 
 
 def check_states(state, names, batch: int, num_hiddens: int, dtype: torch.dtype) -> tuple:
-    """The states of one layer, or of several where ``names`` has a tuple for each: a tuple of them, or raise as ``check_state``."""
+    """A tuple of the states of one layer, or of several where ``names`` has a tuple for each; or raise as ``check_state``."""
     if isinstance(names[0], str):
         names, state = (names,), (state,)
     if not isinstance(state, (tuple, list)) or len(state) != len(names):

@@ -12,7 +12,8 @@ from unrolled.equations import GRU_PARAMETERS, LSTM_PARAMETERS, RNN_PARAMETERS, 
 from unrolled.layers.engines import OpenLSTM
 
 # For each torch.nn class: the names, and our gate letters in the order of PyTorch's rows.
-_LAYOUT = {nn.LSTM: (LSTM_PARAMETERS, "ifco"), OpenLSTM: (LSTM_PARAMETERS, "ifco"), nn.GRU: (GRU_PARAMETERS, "rzh"), nn.RNN: (RNN_PARAMETERS, "h")}
+_LAYOUT = {nn.LSTM: (LSTM_PARAMETERS, "ifco"), OpenLSTM: (LSTM_PARAMETERS, "ifco"), nn.GRU: (GRU_PARAMETERS, "rzh"),
+           nn.RNN: (RNN_PARAMETERS, "h")}
 
 
 def _layout(module: nn.RNNBase) -> tuple[tuple[str, ...], str]:

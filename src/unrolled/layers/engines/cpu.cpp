@@ -1,339 +1,9 @@
-// One LSTM layer in one direction on the CPU, forward and backward, for float and double.
-//
-// The gates lie side by side in the order i, f, g, o. WIDTH hidden units make a panel, as many as a vector register
-// holds. A cell is what four gates make of WIDTH units in a few rows of the batch: a product whose sums stay in registers,
-// and the activations of those sums. A row never waits for another one. So threads share the rows, and each runs its own
-// through all steps while their states are in its cache; only where W_h outgrows that cache do they share the panels.
-#include <ATen/Parallel.h>
-#include <ATen/core/Tensor.h>
-#include <ATen/ops/empty.h>
-#include <ATen/ops/empty_like.h>
-#include <ATen/ops/mm.h>
-#include <ATen/ops/zeros.h>
-#include <ATen/ops/zeros_like.h>
+// The kernel as torch knows it: two operators, which look at what came before a pointer is taken.
 #include <torch/library.h>
 
-#include <algorithm>
-#include <array>
-#include <optional>
-#include <tuple>
-#include <utility>
+#include "cpu_lstm.h"
 
 namespace {
-using at::Tensor;
-using Maybe = std::optional<Tensor>;
-
-#if defined(__AVX512F__)
-constexpr int BYTES = 64, ROWS = 4;      // of a register; as many rows as leave it all in registers
-#elif defined(__AVX__)
-constexpr int BYTES = 32, ROWS = 2;
-#else
-constexpr int BYTES = 16, ROWS = 4;
-#endif
-constexpr int64_t BLOCK = 16;            // rows that go through all steps together
-constexpr int64_t CACHE = 1 << 18;       // bytes of W_h beyond which threads share its panels, not the rows
-
-template <class T> struct Number;
-template <> struct Number<float> {
-  typedef int32_t Bits;
-  typedef float Vector __attribute__((vector_size(BYTES)));
-  typedef int32_t BitVector __attribute__((vector_size(BYTES)));
-  static constexpr int MANTISSA = 23, DEGREE = 7;
-  static constexpr float LIMIT = 87, SHIFT = 0x1.8p23f, LN2_HIGH = 0x1.63p-1f, LN2_LOW = -0x1.bd0106p-13f;
-};
-template <> struct Number<double> {
-  typedef int64_t Bits;
-  typedef double Vector __attribute__((vector_size(BYTES)));
-  typedef int64_t BitVector __attribute__((vector_size(BYTES)));
-  static constexpr int MANTISSA = 52, DEGREE = 13;
-  static constexpr double LIMIT = 708, SHIFT = 0x1.8p52, LN2_HIGH = 0x1.62e4p-1, LN2_LOW = 0x1.7f7d1cf79abcap-20;
-};
-template <class T> using Vector = typename Number<T>::Vector;
-template <class T> constexpr int WIDTH = BYTES / sizeof(T);
-
-template <class T> Vector<T> load(const T* from, int64_t count) {
-  Vector<T> v{};
-  if (count >= WIDTH<T>) __builtin_memcpy(&v, from, BYTES);
-  else for (int64_t l = 0; l < count; ++l) v[l] = from[l];
-  return v;
-}
-
-template <class T> void store(T* to, Vector<T> v, int64_t count) {
-  if (count >= WIDTH<T>) __builtin_memcpy(to, &v, BYTES);
-  else for (int64_t l = 0; l < count; ++l) to[l] = v[l];
-}
-
-// The sum of a vector's entries, by halves.
-template <class T, int N = WIDTH<T>> T total(const T* entries) {
-  typedef T Half __attribute__((vector_size(N * sizeof(T) / 2)));
-  if constexpr (N == 2) return entries[0] + entries[1];
-  else {
-    Half low, high;
-    __builtin_memcpy(&low, entries, sizeof low);
-    __builtin_memcpy(&high, entries + N / 2, sizeof high);
-    low += high;
-    return total<T, N / 2>((const T*)&low);
-  }
-}
-
-// exp(x) - 1 = 2^k (exp(r) - 1) + (2^k - 1) with x = k ln 2 + r: exact to the last digits near 0 too. The factors of Taylor's
-// series are compile-time constants; SHIFT rounds k and leaves it in the lowest bits, from where it becomes an exponent.
-template <class T> Vector<T> expm1(Vector<T> x) {
-  using N = Number<T>;
-  using Bits = typename N::BitVector;
-  x = x > N::LIMIT ? Vector<T>{} + N::LIMIT : x;
-  x = x < -N::LIMIT ? Vector<T>{} - N::LIMIT : x;                // NaN passes both
-  Vector<T> shifted = x * T(1.4426950408889634) + N::SHIFT, k = shifted - N::SHIFT;
-  Vector<T> r = x - k * N::LN2_HIGH - k * N::LN2_LOW;
-  constexpr auto factors = [] {
-    std::array<T, N::DEGREE + 1> f{1};
-    for (int n = 1; n <= N::DEGREE; ++n) f[n] = f[n - 1] / n;
-    return f;
-  }();
-  Vector<T> series = Vector<T>{} + factors[N::DEGREE];
-  for (int n = N::DEGREE - 1; n > 0; --n) series = series * r + factors[n];
-  auto power = (Vector<T>)(((Bits)shifted << N::MANTISSA) + (Bits)(Vector<T>{} + T(1)));
-  return power * (series * r) + (power - 1);
-}
-
-template <class T> Vector<T> sigmoid(Vector<T> x) { return 1 / (2 + expm1<T>(-x)); }
-
-template <class T> Vector<T> tanh(Vector<T> x) {
-  Vector<T> e = expm1<T>(2 * x);
-  return e / (e + 2);
-}
-
-// sum[r][v] += the sum over k of a(r, k) w(k, v): R x V vectors that stay in registers.
-template <class T, int R, int V>
-void product(Vector<T> (&sum)[R][V], const T* a, int64_t to_row, int64_t to_k, const T* w, int64_t count) {
-  for (int64_t k = 0; k < count; ++k, a += to_k, w += V * WIDTH<T>)
-    for (int v = 0; v < V; ++v)
-      for (int r = 0; r < R; ++r) sum[r][v] += a[r * to_row] * load(w + v * WIDTH<T>, WIDTH<T>);
-}
-
-// The same for a few rows and weights as they lie, (4 gates, hidden, hidden): packing would cost more than it saves.
-template <class T, int R>
-void product_in_place(Vector<T> (&sum)[R][4], const T* H, const T* W_h, int64_t h, int64_t j) {
-  T dots[R][4][WIDTH<T>] = {};
-  for (int64_t l = 0; l < std::min<int64_t>(h - j, WIDTH<T>); ++l) {
-    Vector<T> dot[R][4] = {};
-    auto add = [&](int64_t k, int64_t count) {
-      for (int gate = 0; gate < 4; ++gate) {
-        const Vector<T> w = load(W_h + (gate * h + j + l) * h + k, count);
-        for (int r = 0; r < R; ++r) dot[r][gate] += w * load(H + r * h + k, count);
-      }
-    };
-    int64_t k = 0;
-    for (; k + WIDTH<T> <= h; k += WIDTH<T>) add(k, WIDTH<T>);
-    if (k < h) add(k, h - k);
-    for (int r = 0; r < R; ++r)
-      for (int gate = 0; gate < 4; ++gate) dots[r][gate][l] = total<T>((const T*)&dot[r][gate]);
-  }
-  for (int r = 0; r < R; ++r)
-    for (int gate = 0; gate < 4; ++gate) sum[r][gate] += load(dots[r][gate], WIDTH<T>);
-}
-
-// Weights in the order in which `product` reads them, (panels, count, V, WIDTH), filled up with zeros: from(panel, k, v) is
-// where the next WIDTH of them begin, `apart` from one another, and how many there are.
-template <class T, int V, class From>
-Tensor pack(const Tensor& W_h, int64_t panels, int64_t count, int64_t apart, const From& from) {
-  Tensor packed = at::empty({panels, count, V, WIDTH<T>}, W_h.options());
-  T* to = packed.data_ptr<T>();
-  at::parallel_for(0, panels, 1 + (1 << 15) / (count * V * WIDTH<T>), [&](int64_t begin, int64_t end) {
-    for (int64_t panel = begin; panel < end; ++panel)
-      for (int64_t first = 0; first < count; first += WIDTH<T>)                 // a cache line of each, then the next
-        for (int v = 0; v < V; ++v)
-          for (int64_t k = first; k < std::min(count, first + WIDTH<T>); ++k) {
-            const auto [start, there] = from(panel, k, v);
-            T* place = to + ((panel * count + k) * V + v) * WIDTH<T>;
-            if (apart == 1) store(place, load(start, there), WIDTH<T>);
-            else for (int l = 0; l < WIDTH<T>; ++l) place[l] = l < there ? start[l * apart] : T(0);
-          }
-  });
-  return packed;
-}
-
-template <class T> bool in_cache(int64_t h) { return 4 * h * h * (int64_t)sizeof(T) <= CACHE; }
-
-// work<R>(first) for groups of R from first on: as many at once as may be, the rest in groups half as large.
-template <int R, class Work> void in_groups(int64_t first, int64_t end, const Work& work) {
-  for (; first + R <= end; first += R) work.template operator()<R>(first);
-  if constexpr (R > 1) in_groups<R / 2>(first, end, work);
-}
-
-// Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes up to MOST rows from n on;
-// where threads share the rows, `then(step, n, end)` follows when they are through.
-template <int MOST, class Cells, class Then>
-void sweep(int64_t steps, int64_t batch, int64_t panels, bool share_rows, const Cells& cells, const Then& then) {
-  auto part = [&](int64_t step, int64_t n, int64_t end, int64_t first, int64_t last) {
-    for (int64_t i = first; i < last; ++i) {
-      const int64_t panel = step % 2 ? first + last - 1 - i : i;                // there and back: what was last is still in cache
-      in_groups<MOST>(n, end, [&]<int R>(int64_t row) { cells.template operator()<R>(step, row, panel); });
-    }
-  };
-  if (share_rows)
-    at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1, [&](int64_t first, int64_t last) {
-      for (int64_t block = first; block < last; ++block)
-        for (int64_t step = 0; step < steps; ++step) {
-          const int64_t n = block * BLOCK, end = std::min(batch, n + BLOCK);
-          part(step, n, end, 0, panels);
-          then(step, n, end);
-        }
-    });
-  else
-    for (int64_t step = 0; step < steps; ++step)
-      at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) { part(step, 0, batch, first, last); });
-}
-
-// x (steps, batch, 4 hidden), or with tokens (steps, batch) the rows of a table x (num_tokens, 4 hidden).
-// Returns outputs, the last H and C, and where they are to be kept the gates and C of every step.
-template <class T>
-std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, const Maybe& tokens, const Tensor& H0,
-                                                           const Tensor& C0, const Tensor& W_h, bool keep) {
-  const int64_t h = W_h.size(1), batch = H0.size(0), steps = (tokens ? *tokens : x).size(0), panels = (h + WIDTH<T> - 1) / WIDTH<T>;
-  const bool few = batch <= ROWS || steps * batch <= 128;
-  const T* W = W_h.const_data_ptr<T>();
-  const Tensor packed = few ? W_h : pack<T, 4>(W_h, panels, h, h, [=](int64_t panel, int64_t k, int gate) {
-    return std::pair(W + (gate * h + panel * WIDTH<T>) * h + k, h - panel * WIDTH<T>);
-  });
-  Tensor outputs = at::empty({steps, batch, h}, x.options());
-  Tensor gates = at::empty({keep ? steps : 0, batch, 4 * h}, x.options());
-  Tensor C = at::empty({keep ? steps : 1, batch, h}, x.options());
-  const T *px = x.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>(), *pW = packed.const_data_ptr<T>();
-  T *pH = outputs.data_ptr<T>(), *pG = keep ? gates.data_ptr<T>() : nullptr, *pC = C.data_ptr<T>();
-  const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
-  const int64_t num_tokens = x.size(0);
-
-  sweep<ROWS>(steps, batch, panels, in_cache<T>(h), [&]<int R>(int64_t t, int64_t n, int64_t panel) {
-    const int64_t j = panel * WIDTH<T>, count = h - j;
-    const T* before = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
-    Vector<T> sum[R][4];
-    for (int r = 0; r < R; ++r) {
-      int64_t row = t * batch + n + r;
-      if (ids) {
-        row = ids[row];
-        TORCH_CHECK(row >= 0 && row < num_tokens, "token ids lie between 0 and ", num_tokens - 1, ", got ", row);
-      }
-      for (int gate = 0; gate < 4; ++gate) sum[r][gate] = load(px + (row * 4 + gate) * h + j, count);
-    }
-    if (few) product_in_place<T, R>(sum, before, pW, h, j);
-    else product<T, R, 4>(sum, before, h, 1, pW + panel * h * 4 * WIDTH<T>, h);
-    for (int r = 0; r < R; ++r) {
-      const int64_t row = n + r, now = (t * batch + row) * h + j;
-      const T* C_before = t == 0 ? pC0 + row * h + j : keep ? pC + now - batch * h : pC + row * h + j;
-      const Vector<T> I = sigmoid<T>(sum[r][0]), F = sigmoid<T>(sum[r][1]), G = tanh<T>(sum[r][2]), O = sigmoid<T>(sum[r][3]);
-      const Vector<T> C = F * load(C_before, count) + I * G;
-      store(pC + (keep ? now : row * h + j), C, count);
-      store(pH + now, O * tanh<T>(C), count);
-      if (keep) {
-        T* to = pG + (t * batch + row) * 4 * h + j;
-        for (const Vector<T>& gate : {I, F, G, O}) store(to, gate, count), to += h;
-      }
-    }
-  }, [](int64_t, int64_t, int64_t) {});
-  return {outputs, outputs[steps - 1].clone(), C[keep ? steps - 1 : 0].clone(), gates, C};
-}
-
-// The gradient of a table: each row of the sums' gradient is added to its token's. Threads share the columns.
-template <class T> Tensor scatter(const Tensor& d_sums, const Tensor& tokens, int64_t num_tokens) {
-  const int64_t width = d_sums.size(2), count = tokens.numel();
-  Tensor table = at::zeros({num_tokens, width}, d_sums.options());
-  const T* from = d_sums.const_data_ptr<T>();
-  const int64_t* ids = tokens.const_data_ptr<int64_t>();
-  T* to = table.data_ptr<T>();
-  at::parallel_for(0, width, 1 + 32768 / count, [&](int64_t begin, int64_t end) {
-    for (int64_t row = 0; row < count; ++row)
-      for (int64_t column = begin; column < end; ++column) to[ids[row] * width + column] += from[row * width + column];
-  });
-  return table;
-}
-
-// The same steps in reverse: the loss's gradient by x (its sums or, for tokens, its table), H0, C0 and W_h. Where threads
-// share the rows, each has its own share of the two weights' gradients, and for tokens no step's sums outlive the next.
-template <class T>
-std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Maybe& tokens,
-                                                    int64_t num_tokens, const Tensor& outputs, const Tensor& gates, const Tensor& C,
-                                                    const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
-  constexpr int V = 2, MOST = 2 * ROWS, WIDE = V * WIDTH<T>;
-  const int64_t steps = C.size(0), batch = C.size(1), h = C.size(2), panels = (h + WIDE - 1) / WIDE, wide = panels * WIDE;
-  const bool share_rows = in_cache<T>(h), fused = share_rows && tokens && num_tokens * 4 * h * (int64_t)sizeof(T) <= CACHE;
-  const int64_t threads = share_rows ? at::get_num_threads() : 0;
-  const T* W = W_h.const_data_ptr<T>();
-  const Tensor packed = pack<T, V>(W_h, panels, 4 * h, 1, [=](int64_t panel, int64_t k, int v) {
-    const int64_t j = panel * WIDE + v * WIDTH<T>;
-    return std::pair(W + k * h + j, h - j);
-  });
-  Tensor sums = fused ? at::empty({threads * 2, BLOCK, 4 * h}, gates.options()) : at::empty_like(gates);
-  Tensor d_H0 = at::empty_like(C0), d_C0 = d_C ? d_C->clone() : at::zeros_like(C0);
-  Tensor d_W = at::zeros({threads, 4 * h, wide}, W_h.options()), d_table = at::zeros({fused ? threads : 0, num_tokens, 4 * h}, W_h.options());
-  Tensor H = at::zeros({threads, BLOCK, wide}, W_h.options());                  // a block of it, as `product` wants it
-  const T *pW = packed.const_data_ptr<T>(), *pG = gates.const_data_ptr<T>(), *pC = C.const_data_ptr<T>(), *pC0 = C0.const_data_ptr<T>();
-  const T *pdH = d_H ? d_H->const_data_ptr<T>() : nullptr, *pdO = d_outputs ? d_outputs->const_data_ptr<T>() : nullptr;
-  const T *pO = outputs.const_data_ptr<T>(), *pH0 = H0.const_data_ptr<T>();
-  T *pS = sums.data_ptr<T>(), *pdH0 = d_H0.data_ptr<T>(), *pdC = d_C0.data_ptr<T>(), *pdW = d_W.data_ptr<T>(), *pH = H.data_ptr<T>();
-  T* pdX = d_table.data_ptr<T>();
-  const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
-  const auto d_sums = [=](int64_t t, int64_t n) {
-    return pS + (fused ? (at::get_thread_num() * 2 + t % 2) * BLOCK + n % BLOCK : t * batch + n) * 4 * h;
-  };
-
-  sweep<MOST>(steps + 1, batch, panels, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
-    const int64_t t = steps - 1 - step;                                         // -1 stands for the state before all steps
-    Vector<T> sum[R][V] = {};
-    if (step) product<T, R, V>(sum, d_sums(t + 1, n), 4 * h, 1, pW + panel * 4 * h * WIDE, 4 * h);
-    for (int r = 0; r < R; ++r)
-      for (int v = 0; v < V; ++v) {
-        const int64_t j = panel * WIDE + v * WIDTH<T>, count = h - j, row = (n + r) * h + j, now = t * batch * h + row;
-        if (count <= 0) break;
-        Vector<T> dH = sum[r][v];
-        if (!step && pdH) dH += load(pdH + row, count);
-        if (t < 0) {
-          store(pdH0 + row, dH, count);
-          continue;
-        }
-        if (pdO) dH += load(pdO + now, count);
-        const T* gate = pG + (t * batch + n + r) * 4 * h + j;
-        T* to = d_sums(t, n) + r * 4 * h + j;
-        const Vector<T> I = load(gate, count), F = load(gate + h, count), G = load(gate + 2 * h, count), O = load(gate + 3 * h, count);
-        const Vector<T> squashed = tanh<T>(load(pC + now, count));
-        const Vector<T> dC = load(pdC + row, count) + dH * O * (1 - squashed * squashed);
-        store(to, dC * G * I * (1 - I), count);
-        store(to + h, dC * load(t ? pC + now - batch * h : pC0 + row, count) * F * (1 - F), count);
-        store(to + 2 * h, dC * I * (1 - G * G), count);
-        store(to + 3 * h, dH * squashed * O * (1 - O), count);
-        store(pdC + row, dC * F, count);
-      }
-  }, [&](int64_t step, int64_t n, int64_t end) {
-    const int64_t t = steps - 1 - step, thread = at::get_thread_num();
-    if (t < 0) return;
-    const T *from = d_sums(t, n), *before = (t ? pO + (t - 1) * batch * h : pH0) + n * h;
-    T *to = pdW + thread * 4 * h * wide, *H = pH + thread * BLOCK * wide;
-    if (fused)
-      for (int64_t row = 0; row < end - n; ++row) {
-        T* place = pdX + (thread * num_tokens + ids[t * batch + n + row]) * 4 * h;
-        for (int64_t m = 0; m < 4 * h; ++m) place[m] += from[row * 4 * h + m];
-      }
-    for (int64_t j = 0; j < h; j += WIDTH<T>)
-      for (int64_t row = 0; row < end - n; ++row)
-        store(H + (j / WIDE * BLOCK + row) * WIDE + j % WIDE, load(before + row * h + j, h - j), WIDTH<T>);
-    for (int64_t panel = 0; panel < panels; ++panel)
-      in_groups<MOST>(0, 4 * h, [&]<int R>(int64_t m) {
-        Vector<T> sum[R][V];
-        T* place = to + m * wide + panel * WIDE;
-        for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) sum[r][v] = load(place + r * wide + v * WIDTH<T>, WIDTH<T>);
-        product<T, R, V>(sum, from + m, 1, 4 * h, H + panel * BLOCK * WIDE, end - n);
-        for (int r = 0; r < R; ++r)
-          for (int v = 0; v < V; ++v) store(place + r * wide + v * WIDTH<T>, sum[r][v], WIDTH<T>);
-      });
-  });
-  const Tensor d_x = fused ? d_table.sum(0) : tokens ? scatter<T>(sums, *tokens, num_tokens) : sums;
-  if (share_rows) return {d_x, d_H0, d_C0, d_W.sum(0).slice(1, 0, h).contiguous()};
-  Tensor d_W_h = at::mm(sums[0].t(), H0);
-  if (steps > 1) d_W_h.addmm_(sums.slice(0, 1).view({-1, 4 * h}).t(), outputs.slice(0, 0, steps - 1).view({-1, h}));
-  return {d_x, d_H0, d_C0, d_W_h};
-}
-
 // What may come from anywhere is looked at before a pointer is taken: then no index leaves its tensor.
 Tensor checked(const Tensor& tensor, at::IntArrayRef shape, const Tensor& like, const char* name) {
   TORCH_CHECK(tensor.sizes() == shape, name, " has shape ", shape, ", got ", tensor.sizes());
@@ -348,7 +18,9 @@ Maybe checked(const Maybe& tensor, at::IntArrayRef shape, const Tensor& like, co
 
 bool is_float(const Tensor& W_h) {
   const auto dtype = W_h.scalar_type();
-  TORCH_CHECK(W_h.dim() == 2 && W_h.size(0) == 4 * W_h.size(1) && W_h.size(1), "W_h has shape (4 hidden, hidden), got ", W_h.sizes());
+  TORCH_CHECK(W_h.device().is_cpu(), "W_h is on the CPU, not on ", W_h.device());
+  TORCH_CHECK(W_h.dim() == 2 && W_h.size(1) && W_h.size(0) == 4 * W_h.size(1),
+              "W_h has shape (4 hidden, hidden), got ", W_h.sizes());
   TORCH_CHECK(dtype == at::kFloat || dtype == at::kDouble, "W_h is float32 or float64, got ", dtype);
   return dtype == at::kFloat;
 }
@@ -367,34 +39,36 @@ auto checked_forward(const Tensor& x, const Maybe& tokens, const Tensor& H0, con
   const int64_t h = W_h.size(1), steps = (ids ? *ids : x).size(0), batch = (ids ? *ids : x).size(1);
   TORCH_CHECK(steps && batch, "inputs have at least one step and one example, got ", steps, " and ", batch);
   const Tensor rows = ids ? checked(x, {x.size(0), 4 * h}, W_h, "x") : checked(x, {steps, batch, 4 * h}, W_h, "x");
-  return (single ? forward<float> : forward<double>)(rows, ids, checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"),
-                                                     checked(W_h, {4 * h, h}, W_h, "W_h"), keep);
+  return (single ? forward<float> : forward<double>)(
+      rows, ids, checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"), W_h.contiguous(), keep);
 }
 
 auto checked_backward(const Maybe& d_outputs, const Maybe& d_H, const Maybe& d_C, const Maybe& tokens, int64_t num_tokens,
-                      const Tensor& outputs, const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0, const Tensor& W_h) {
+                      const Tensor& outputs, const Tensor& gates, const Tensor& C, const Tensor& H0, const Tensor& C0,
+                      const Tensor& W_h) {
   const bool single = is_float(W_h);
   TORCH_CHECK(C.dim() == 3 && C.size(0) && C.size(1), "C has shape (steps, batch, hidden), got ", C.sizes());
   const int64_t h = W_h.size(1), steps = C.size(0), batch = C.size(1);
   const Maybe ids = checked_tokens(tokens);
   if (ids) {
-    TORCH_CHECK(ids->sizes() == at::IntArrayRef({steps, batch}), "tokens have shape ", C.sizes().slice(0, 2), ", got ", ids->sizes());
-    TORCH_CHECK(ids->min().item<int64_t>() >= 0 && ids->max().item<int64_t>() < num_tokens, "token ids lie between 0 and ", num_tokens - 1);
+    TORCH_CHECK(ids->sizes() == C.sizes().slice(0, 2), "tokens have shape ", C.sizes().slice(0, 2), ", got ", ids->sizes());
+    const auto [low, high] = std::minmax_element(ids->const_data_ptr<int64_t>(), ids->const_data_ptr<int64_t>() + ids->numel());
+    TORCH_CHECK(*low >= 0 && *high < num_tokens, "token ids lie between 0 and ", num_tokens - 1, ", got ", *low, " to ", *high);
   }
   return (single ? backward<float> : backward<double>)(
-      checked(d_outputs, {steps, batch, h}, W_h, "d_outputs"), checked(d_H, {batch, h}, W_h, "d_H"), checked(d_C, {batch, h}, W_h, "d_C"),
-      ids, num_tokens, checked(outputs, {steps, batch, h}, W_h, "outputs"), checked(gates, {steps, batch, 4 * h}, W_h, "gates"),
-      checked(C, {steps, batch, h}, W_h, "C"), checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"),
-      checked(W_h, {4 * h, h}, W_h, "W_h"));
+      checked(d_outputs, {steps, batch, h}, W_h, "d_outputs"), checked(d_H, {batch, h}, W_h, "d_H"),
+      checked(d_C, {batch, h}, W_h, "d_C"), ids, num_tokens, checked(outputs, {steps, batch, h}, W_h, "outputs"),
+      checked(gates, {steps, batch, 4 * h}, W_h, "gates"), checked(C, {steps, batch, h}, W_h, "C"),
+      checked(H0, {batch, h}, W_h, "H0"), checked(C0, {batch, h}, W_h, "C0"), W_h.contiguous());
 }
-
 }  // namespace
 
 TORCH_LIBRARY(unrolled, library) {
   library.def("lstm_forward(Tensor x, Tensor? tokens, Tensor H0, Tensor C0, Tensor W_h, bool keep)"
               " -> (Tensor outputs, Tensor H, Tensor C, Tensor gates, Tensor kept_C)");
   library.def("lstm_backward(Tensor? d_outputs, Tensor? d_H, Tensor? d_C, Tensor? tokens, int num_tokens, Tensor outputs,"
-              " Tensor gates, Tensor C, Tensor H0, Tensor C0, Tensor W_h) -> (Tensor d_x, Tensor d_H0, Tensor d_C0, Tensor d_W_h)");
+              " Tensor gates, Tensor C, Tensor H0, Tensor C0, Tensor W_h)"
+              " -> (Tensor d_x, Tensor d_H0, Tensor d_C0, Tensor d_W_h)");
 }
 
 TORCH_LIBRARY_IMPL(unrolled, CPU, library) {

@@ -1,4 +1,4 @@
-"""Our kernel for the CPU, ``cpu.cpp``: built by this machine's compiler on first use, kept, and made known to torch."""
+"""Our kernel for the CPU, in C++ beside this file: built by this machine's compiler on first use, kept, told to torch."""
 import hashlib
 import os
 import shlex
@@ -13,7 +13,7 @@ from torch.utils import cpp_extension
 
 from unrolled.layers.engines.choice import EngineMissing
 
-SOURCE = Path(__file__).with_suffix(".cpp")
+SOURCES = [Path(__file__).with_name(name) for name in ("cpu.cpp", "cpu_lstm.h", "cpu_vector.h")]
 VECTORS = {"AVX512": ["-mavx512f", "-mavx512bw", "-mavx512dq", "-mavx512vl", "-mfma"], "AVX2": ["-mavx2", "-mfma"]}
 _ready = False
 
@@ -34,31 +34,34 @@ def prepare() -> None:
 def _library() -> Path:
     """The built kernel: another one for every source, torch, and kind of processor."""
     command = _command()
-    key = hashlib.sha256(SOURCE.read_bytes() + f"{torch.__version__} {command}".encode()).hexdigest()[:16]
+    sources = b"".join(source.read_bytes() for source in SOURCES)
+    key = hashlib.sha256(sources + f"{torch.__version__} {command}".encode()).hexdigest()[:16]
     folder = Path(os.environ.get("TORCH_EXTENSIONS_DIR") or cpp_extension.get_default_build_root()) / "unrolled"
     library = folder / f"lstm-{key}.so"
     if not library.exists():
         print("Building the LSTM kernel for this processor, once: some ten seconds.", file=sys.stderr)
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            with tempfile.TemporaryDirectory(dir=folder) as unfinished:         # whole or not at all, whoever else builds it
+            with tempfile.TemporaryDirectory(dir=folder) as unfinished:     # whole or not at all, whoever else builds it
                 built = Path(unfinished) / library.name
                 subprocess.run([*command, "-o", built], check=True, capture_output=True, text=True)
                 built.replace(library)
         except subprocess.CalledProcessError as failed:
-            errors = [line for line in failed.stderr.splitlines() if "error" in line] or failed.stderr.splitlines() or ["no word"]
-            raise EngineMissing(f"The LSTM kernel for the CPU needs a C++20 compiler, and {command[0]} fails: {errors[0]}") from None
+            lines = failed.stderr.splitlines()
+            why = next((line for line in lines if "error" in line), lines[0] if lines else "it does not say why")
+            raise EngineMissing(f"The CPU's LSTM kernel needs a C++20 compiler, and {command[0]} fails: {why}.") from None
         except OSError as error:
-            raise EngineMissing(f"The LSTM kernel for the CPU needs a C++20 compiler and a folder for what it makes: {error}.") from None
+            raise EngineMissing(f"The CPU's LSTM kernel needs a C++20 compiler and a folder for its work: {error}.") from None
     return library
 
 
 def _command() -> list[str]:
     """PyTorch's own builder would call the same compiler, but through Ninja, and wait for ever where a build was killed."""
-    paths = [f"-isystem{path}" for path in cpp_extension.include_paths()] + [f"-L{path}" for path in cpp_extension.library_paths()]
+    headers = [f"-isystem{path}" for path in cpp_extension.include_paths()]
+    libraries = [f"-L{path}" for path in cpp_extension.library_paths()]
     threads = [] if sys.platform == "darwin" else ["-fopenmp"]
-    return [*shlex.split(cpp_extension.get_cxx_compiler()), str(SOURCE), "-std=c++20", "-O3", "-shared", "-fPIC", *threads,
-            *VECTORS.get(torch.backends.cpu.get_cpu_capability(), []), *paths, "-ltorch", "-ltorch_cpu", "-lc10",
+    return [*shlex.split(cpp_extension.get_cxx_compiler()), str(SOURCES[0]), "-std=c++20", "-O3", "-shared", "-fPIC", *threads,
+            *VECTORS.get(torch.backends.cpu.get_cpu_capability(), []), *headers, *libraries, "-ltorch", "-ltorch_cpu", "-lc10",
             f"-D_GLIBCXX_USE_CXX11_ABI={int(torch.compiled_with_cxx11_abi())}"]
 
 
