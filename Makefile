@@ -29,7 +29,7 @@ export OMP_NUM_THREADS ?= 1
 SITE_TESTS := tests/site/test_built.py tests/site/test_tabs.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
 NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
 
-.PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-colab test-site notebooks-run notebooks-gpu serve clean lock bench bench-costs reproducible
+.PHONY: help environment assets book notebooks assignments pdf zip test test-package test-pages strict test-notebooks test-colab test-site notebooks-run notebooks-gpu serve clean lock bench bench-engines bench-costs reproducible
 
 help:  ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | while IFS=$$'\t' read -r name text; do printf '  make %-14s %s\n' "$$name" "$$text"; done
@@ -133,6 +133,9 @@ lock: environment  ## resolve pyproject.toml into requirements.lock anew
 
 bench: environment  ## the source's code against ours, recorded in book/data (15 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
+
+bench-engines: environment  ## the LSTM's engines beside the source's code and the floor, recorded in book/data (5 minutes; fetches d2l)
+	@$(BIN)/python benchmarks/engines.py
 
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py

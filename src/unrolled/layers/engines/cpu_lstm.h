@@ -25,6 +25,7 @@ using at::Tensor;
 using Maybe = std::optional<Tensor>;
 constexpr int64_t BLOCK = 16;            // rows that go through all steps together
 constexpr int64_t CACHE = 1 << 18;       // bytes of W_h beyond which threads share its panels, not the rows
+constexpr int64_t SHARE = 1 << 17;       // multiplications that are worth a thread, some 4 microseconds
 
 // sum[r][v] += the sum over k of a(r, k) w(k, v): R x V vectors that stay in registers.
 template <class T, int R, int V>
@@ -86,16 +87,17 @@ template <int R, class Work> void in_groups(int64_t first, int64_t end, const Wo
 
 // Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes up to MOST rows from n on;
 // where threads share the rows, `then(step, n, end)` follows when they are through.
+// `work` counts the multiplications of one row in one panel: less than pays for waking a thread is not shared.
 template <int MOST, class Cells, class Then>
-void sweep(int64_t steps, int64_t batch, int64_t panels, bool share_rows, const Cells& cells, const Then& then) {
+void sweep(int64_t steps, int64_t batch, int64_t panels, int64_t work, bool share_rows, const Cells& cells, const Then& then) {
   auto part = [&](int64_t step, int64_t n, int64_t end, int64_t first, int64_t last) {
     for (int64_t i = first; i < last; ++i) {
-      const int64_t panel = step % 2 ? first + last - 1 - i : i;              // back again: what was last is still in cache
+      const int64_t panel = step % 2 ? first + last - 1 - i : i;              // what was last is still in cache
       in_groups<MOST>(n, end, [&]<int R>(int64_t row) { cells.template operator()<R>(step, row, panel); });
     }
   };
   if (share_rows)
-    at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1, [&](int64_t first, int64_t last) {
+    at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1 + SHARE / (steps * BLOCK * panels * work), [&](int64_t first, int64_t last) {
       for (int64_t block = first; block < last; ++block)
         for (int64_t step = 0; step < steps; ++step) {
           const int64_t n = block * BLOCK, end = std::min(batch, n + BLOCK);
@@ -105,7 +107,9 @@ void sweep(int64_t steps, int64_t batch, int64_t panels, bool share_rows, const 
     });
   else
     for (int64_t step = 0; step < steps; ++step)
-      at::parallel_for(0, panels, 1, [&](int64_t first, int64_t last) { part(step, 0, batch, first, last); });
+      at::parallel_for(0, panels, 1 + SHARE / (batch * work), [&](int64_t first, int64_t last) {
+        part(step, 0, batch, first, last);
+      });
 }
 
 // x (steps, batch, 4 hidden), or with tokens (steps, batch) the rows of a table x (num_tokens, 4 hidden).
@@ -128,7 +132,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, cons
   T *pH = outputs.data_ptr<T>(), *pG = keep ? gates.data_ptr<T>() : nullptr, *pC = C.data_ptr<T>();
   const int64_t* ids = tokens ? tokens->const_data_ptr<int64_t>() : nullptr;
 
-  sweep<ROWS>(steps, batch, panels, in_cache<T>(h), [&]<int R>(int64_t t, int64_t n, int64_t panel) {
+  sweep<ROWS>(steps, batch, panels, 4 * h * WIDTH<T>, in_cache<T>(h), [&]<int R>(int64_t t, int64_t n, int64_t panel) {
     const int64_t j = panel * WIDTH<T>, count = h - j;
     const T* before = (t ? pH + (t - 1) * batch * h : pH0) + n * h;
     Vector<T> sum[R][4];
@@ -204,7 +208,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor> backward(const Maybe& d_outputs, cons
     return pS + (fused ? (at::get_thread_num() * 2 + t % 2) * BLOCK + n % BLOCK : t * batch + n) * 4 * h;
   };
 
-  sweep<MOST>(steps + 1, batch, panels, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
+  sweep<MOST>(steps + 1, batch, panels, 4 * h * WIDE, share_rows, [&]<int R>(int64_t step, int64_t n, int64_t panel) {
     const int64_t t = steps - 1 - step;                                         // -1 stands for the state before all steps
     Vector<T> sum[R][V] = {};
     if (step) product<T, R, V>(sum, d_sums(t + 1, n), 4 * h, 1, pW + panel * 4 * h * WIDE, 4 * h);
