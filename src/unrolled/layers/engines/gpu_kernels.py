@@ -20,6 +20,14 @@ def tanh(x):
 
 
 @triton.jit
+def product(A, B, added, PRECISION: tl.constexpr):
+    """A B + added, the sum in float32."""
+    if PRECISION == "widened":          # for Triton's interpreter, which takes bfloat16's bits for whole numbers
+        return tl.dot(A.to(tl.float32), B.to(tl.float32), added)
+    return tl.dot(A, B, added, input_precision=PRECISION)
+
+
+@triton.jit
 def load_four(at, apart, mask, other):
     """Four tiles that lie so far apart, as those of the gates do: i, f, g, o, torch's order."""
     return (tl.load(at, mask, other), tl.load(at + apart, mask, other),
@@ -45,7 +53,7 @@ def load_inputs(x, row, num_rows, units, HIDDEN: tl.constexpr):
 
 
 @triton.jit
-def forward(x, tokens, W_h, H_0, C_0, outputs, cells, H_T, C_T, num_rows, steps, batch,
+def forward(x, tokens, W_h, H0, C0, outputs, cells, H_T, C_T, num_rows, steps, batch,
             HIDDEN: tl.constexpr, TOKENS: tl.constexpr, KEEP: tl.constexpr,
             ROWS: tl.constexpr, UNITS: tl.constexpr, PRECISION: tl.constexpr):
     rows = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)
@@ -55,18 +63,18 @@ def forward(x, tokens, W_h, H_0, C_0, outputs, cells, H_T, C_T, num_rows, steps,
     at = rows[:, None] * HIDDEN + units[None, :]                        # this block's place in (batch, hidden)
     across = units[None, :] * HIDDEN + units[:, None]                   # a gate's weights, transposed
     W_i, W_f, W_g, W_o = load_four(W_h + across, HIDDEN * HIDDEN, square, 0)
-    H = tl.load(H_0 + at, mask, 0).to(tl.float32)
-    C = tl.load(C_0 + at, mask, 0).to(tl.float32)
+    H = tl.load(H0 + at, mask, 0).to(tl.float32)
+    C = tl.load(C0 + at, mask, 0).to(tl.float32)
     i, f, g, o = load_inputs(x, load_row(tokens, 0, rows, steps, batch, TOKENS), num_rows, units, HIDDEN)
     row = load_row(tokens, 1, rows, steps, batch, TOKENS)
     for t in range(steps):
         next_i, next_f, next_g, next_o = load_inputs(x, row, num_rows, units, HIDDEN)
         row = load_row(tokens, t + 2, rows, steps, batch, TOKENS)
         H_before = H.to(W_i.dtype)
-        i = sigmoid(tl.dot(H_before, W_i, i.to(tl.float32), input_precision=PRECISION))
-        f = sigmoid(tl.dot(H_before, W_f, f.to(tl.float32), input_precision=PRECISION))
-        g = tanh(tl.dot(H_before, W_g, g.to(tl.float32), input_precision=PRECISION))
-        o = sigmoid(tl.dot(H_before, W_o, o.to(tl.float32), input_precision=PRECISION))
+        i = sigmoid(product(H_before, W_i, i.to(tl.float32), PRECISION))
+        f = sigmoid(product(H_before, W_f, f.to(tl.float32), PRECISION))
+        g = tanh(product(H_before, W_g, g.to(tl.float32), PRECISION))
+        o = sigmoid(product(H_before, W_o, o.to(tl.float32), PRECISION))
         C = f * C + i * g
         H = o * tanh(C)
         here = tl.cast(t, tl.int64) * batch * HIDDEN + at
@@ -91,7 +99,7 @@ def load_step(gates, cells, d_outputs, d_step, t, batch, at, units, rows, HIDDEN
 
 
 @triton.jit
-def backward(gates, cells, C_0, W_h, d_outputs, d_step, d_H, d_C, steps, batch,
+def backward(gates, cells, C0, W_h, d_outputs, d_step, d_H, d_C, steps, batch,
              HIDDEN: tl.constexpr, ROWS: tl.constexpr, UNITS: tl.constexpr, PRECISION: tl.constexpr):
     """From the last step to the first. The gates' gradients are written over the gates, d_H and d_C over theirs."""
     rows = (tl.program_id(0) * ROWS + tl.arange(0, ROWS)).to(tl.int64)
@@ -101,7 +109,7 @@ def backward(gates, cells, C_0, W_h, d_outputs, d_step, d_H, d_C, steps, batch,
     at = rows[:, None] * HIDDEN + units[None, :]
     along = units[:, None] * HIDDEN + units[None, :]                    # a gate's weights, as they are
     W_i, W_f, W_g, W_o = load_four(W_h + along, HIDDEN * HIDDEN, square, 0)
-    C_first = tl.load(C_0 + at, mask, 0).to(tl.float32)
+    C_first = tl.load(C0 + at, mask, 0).to(tl.float32)
     C = tl.load(cells + tl.cast(steps - 1, tl.int64) * batch * HIDDEN + at, mask, 0)
     dH = tl.load(d_H + at, mask, 0)
     dC = tl.load(d_C + at, mask, 0)
@@ -120,10 +128,10 @@ def backward(gates, cells, C_0, W_h, d_outputs, d_step, d_H, d_C, steps, batch,
         d_g = (dC * i * (1 - g * g)).to(W_i.dtype)
         d_o = (dH * tanh_C * o * (1 - o)).to(W_i.dtype)
         dC *= f
-        dH = tl.dot(d_i, W_i, input_precision=PRECISION)
-        dH = tl.dot(d_f, W_f, dH, input_precision=PRECISION)
-        dH = tl.dot(d_g, W_g, dH, input_precision=PRECISION)
-        dH = tl.dot(d_o, W_o, dH, input_precision=PRECISION)
+        dH = product(d_i, W_i, tl.full((ROWS, UNITS), 0.0, tl.float32), PRECISION)
+        dH = product(d_f, W_f, dH, PRECISION)
+        dH = product(d_g, W_g, dH, PRECISION)
+        dH = product(d_o, W_o, dH, PRECISION)
         here = gates + (tl.cast(t, tl.int64) * batch + rows)[:, None] * (4 * HIDDEN) + units[None, :]
         tl.store(here, d_i, mask)
         tl.store(here + HIDDEN, d_f, mask)
