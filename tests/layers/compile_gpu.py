@@ -24,7 +24,8 @@ NUMBERS = ("num_rows", "steps", "batch", "d_step")
 
 def compiled(name: str, capability: int, dtype: str, hidden: int):
     plan = gpu.plan(hidden, getattr(torch, dtype), divmod(capability, 10))
-    constants = {"HIDDEN": hidden, "TOKENS": True, "KEEP": True, "ROWS": plan.rows, "UNITS": plan.units, "PRECISION": plan.precision}
+    constants = {"HIDDEN": hidden, "TOKENS": True, "KEEP": True,
+                 "ROWS": plan.rows, "UNITS": plan.units, "PRECISION": plan.precision}
     kernel = getattr(gpu_kernels, name)
     kinds = {arg: "constexpr" if arg in constants else "i32" if arg in NUMBERS else "*i64" if arg == "tokens" else
              SHORT["float32" if arg in ALWAYS_FLOAT32 else dtype] for arg in kernel.arg_names}
