@@ -140,6 +140,10 @@ bench-engines: environment  ## the LSTM's engines beside the source's code and t
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py
 
+.PHONY: bench-gpu
+bench-gpu: environment  ## our GPU kernel against cuDNN, recorded in book/data (5 minutes; needs an NVIDIA GPU, and triton)
+	@$(BIN)/python benchmarks/gpu_engines.py
+
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
 

@@ -375,6 +375,20 @@ def test_what_is_missing(monkeypatch):
         gpu.sequence(*given)
 
 
+@pytest.mark.skipif(HAVE_GPU, reason="a GPU measures the real sizes: make bench-gpu")
+def test_the_benchmark_runs(tmp_path):
+    """At tiny sizes: each engine that can, training and inference, all of one opinion."""
+    done = subprocess.run([sys.executable, Path(__file__).parents[2] / "benchmarks" / "gpu_engines.py", "--try",
+                           "--out", tmp_path / "record.json"], capture_output=True, text=True,
+                          env=os.environ | {"TRITON_INTERPRET": "1"})
+    assert done.returncode == 0, done.stderr[-3000:]
+    rows = json.loads((tmp_path / "record.json").read_text())["rows"]
+    assert [row["work"] for row in rows] == ["inference", "training"] * 3
+    for row in rows:
+        assert ("gpu" in row["seconds"]) == (row["num_hiddens"] < 300) and not row["refused"]
+        assert max(row["difference"].values()) < (1e-6 if row["dtype"] == "float32" else 0.02), row
+
+
 # For GPUs that are not here
 
 def largest(capability, dtype):
