@@ -18,8 +18,9 @@ from unrolled.layers.parameters import from_torch, load_weights
 
 GOLDEN = Path(__file__).parent.parent / "golden" / "lstm.json"
 TOLERANCE = {torch.float64: 1e-10, torch.float32: 1e-5}
-every_engine = pytest.mark.parametrize("name", ENGINES)
-quick_engines = pytest.mark.parametrize("name", [name for name in ENGINES if name != "compiled"])
+HERE = [name for name in ENGINES if name != "gpu"]                      # that one has test_gpu.py
+every_engine = pytest.mark.parametrize("name", HERE)
+quick_engines = pytest.mark.parametrize("name", [name for name in HERE if name != "compiled"])
 of_our_own = pytest.mark.parametrize("name", ["manual", "cpu"])
 
 

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from torch import nn
 
 from unrolled.layers import LSTM, engines
-from unrolled.layers.engines import EngineMissing, gpu
+from unrolled.layers.engines import EngineMissing, choice, gpu
 from unrolled.layers.parameters import from_torch, load_weights
 
 HAVE_GPU = torch.cuda.is_available()
@@ -31,6 +31,7 @@ def kernels():
         patch.delitem(sys.modules, "unrolled.layers.engines.gpu_kernels", raising=False)
         patch.delattr(engines, "gpu_kernels", raising=False)
         patch.setattr(gpu, "_ready", False)
+        patch.setattr(choice, "_loaded", {})
         if not HAVE_GPU:
             patch.setenv("TRITON_INTERPRET", "1")
         yield gpu.kernels()
@@ -148,6 +149,24 @@ def test_the_golden_numbers():
     close(from_torch(module, gradients=True), {name: gradients[name] for name in golden["parameters"]})
     close(inputs.grad, gradients["inputs"])
     close(dict(zip("HC", (value.grad for value in state))), gradients["initial"])
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+@pytest.mark.parametrize("options, lengths", [({"num_layers": 2}, None), ({"bidirectional": True}, [3, 1, 2]), ({}, [1, 3, 2])])
+def test_a_layer_with_this_engine(tokens, options, lengths):
+    """Layers, directions and lengths, whose padding comes as infinite gates: as with torch's own engine."""
+    torch.manual_seed(0)
+    ours, theirs = (LSTM(4, 5, engine=name, device=DEVICE, **options) for name in ("gpu", "vendor"))
+    theirs.load_state_dict(ours.state_dict())
+    inputs = torch.randint(4, (3, 3), device=DEVICE) if tokens else torch.randn(3, 3, 4, device=DEVICE)
+    lengths = None if lengths is None else torch.tensor(lengths)
+    found = []
+    for layer in (ours, theirs):
+        outputs, state = layer(inputs, lengths=lengths)
+        states = state if isinstance(state[0], tuple) else (state,)
+        (outputs.square().sum() + sum((H * C).sum() for H, C in states)).backward()
+        found.append((outputs, state, {name: value.grad for name, value in layer.named_parameters()}))
+    torch.testing.assert_close(*found, rtol=1e-5, atol=1e-5)
 
 
 # Short numbers
@@ -350,6 +369,15 @@ def test_bad_input(spoil, error, words):
     module, inputs, state, _ = draw(Case(2, 3, 4, 5, False))
     with pytest.raises(error, match=re.escape(words)):
         gpu.sequence(*spoil(added(module, inputs), *state, module.weight_hh_l0))
+
+
+def test_without_a_gpu_a_layer_says_so(monkeypatch):
+    monkeypatch.setattr(choice, "_loaded", {})
+    monkeypatch.setattr(gpu, "_ready", False)
+    monkeypatch.setattr(gpu, "interpreted", lambda: False)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    with pytest.raises(EngineMissing, match="needs a GPU of NVIDIA, and torch finds none here"):
+        LSTM(4, 5, engine="gpu")
 
 
 def test_too_many_units():

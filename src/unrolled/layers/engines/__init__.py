@@ -15,7 +15,8 @@ The gradient flows to all of them but the tokens.
     manual    the same loop, its gradient by hand
     compiled  the first loop through torch.compile
     cpu       our own kernel for the CPU
-    auto      our kernel where it can work, else the vendor's
+    gpu       our own kernel for NVIDIA's GPUs
+    auto      our kernel for the CPU where it can work, else the vendor's: the one for the GPU is not measured yet
 """
 from unrolled.layers.engines.choice import ENGINES, EngineMissing, choose, engine
 from unrolled.layers.engines.whole import OpenLSTM, compute

@@ -5,7 +5,7 @@ from types import ModuleType
 
 import torch
 
-ENGINES = ("vendor", "loop", "manual", "compiled", "cpu")
+ENGINES = ("vendor", "loop", "manual", "compiled", "cpu", "gpu")
 _loaded: dict[str, ModuleType] = {}         # a dictionary and a flag: torch.compile understands both
 _own_kernel: bool | None = None             # whether it can be had; None until someone asks
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from unrolled.layers.engines import EngineMissing
+from unrolled.layers.engines.choice import EngineMissing
 
 DTYPES = (torch.float32, torch.float16, torch.bfloat16)
 SEGMENT = 2 ** 26       # bytes the gates may take on the way back from tokens, where they are nobody's result
