@@ -247,7 +247,14 @@ def test_autocast(dtype):
 
 # What is kept, and how
 
-def test_kept_for_the_way_back():
+def watched(monkeypatch, name):
+    """The arguments of each call of an operation from here on."""
+    operation, calls = getattr(gpu, name), []
+    monkeypatch.setattr(gpu, name, lambda *args: calls.append(args) or operation(*args))
+    return calls
+
+
+def test_kept_for_the_way_back(monkeypatch):
     """From tokens: H and C after every step, and little more; without gradients nothing."""
     steps, batch, hidden = 40, 3, 16
     module, tokens, state, probes = draw(Case(steps, batch, 5, hidden, True))
@@ -263,7 +270,10 @@ def test_kept_for_the_way_back():
     states = 2 * steps * batch * hidden * 4
     weights = sum(value.numel() * 4 for value in (W_h, x[1]))
     assert states < sum(kept.values()) - weights <= 1.2 * states
-    _, _, _, cells = torch.ops.unrolled.lstm_gpu(x[1].detach(), tokens, *(value.detach() for value in state), W_h.detach(), False)
+    calls = watched(monkeypatch, "_forward")
+    with torch.no_grad():
+        gpu.sequence(x, *state, W_h)
+    _, _, _, cells = torch.ops.unrolled.lstm_gpu(*calls[0])
     assert cells.numel() == 0
 
 
@@ -279,12 +289,14 @@ def test_segments(monkeypatch, of_bytes):
 
 
 @pytest.mark.parametrize("which", range(3))
-def test_a_loss_that_looks_at_one_result(which):
-    """What nobody asks a gradient of is not computed, nor missed."""
+def test_a_loss_that_looks_at_one_result(which, monkeypatch):
+    """Of what nobody looks at there is no gradient, not a tensor of zeros; and none is missed."""
+    calls = watched(monkeypatch, "_backward")
     module, inputs, state, probes = draw(Case(3, 2, 4, 5, False))
     x, W_h = added(module, inputs).detach().requires_grad_(), module.weight_hh_l0
     of = [x, *state, W_h]
     found = torch.autograd.grad((gpu.sequence(x, *state, W_h)[which] * probes[which]).sum(), of)
+    assert [gradient is None for gradient in calls[0][:3]] == [k != which for k in range(3)]
     with_zeros = gpu.sequence(x, *state, W_h)
     weights = [probe if k == which else torch.zeros_like(probe) for k, probe in enumerate(probes)]
     torch.testing.assert_close(found, torch.autograd.grad(with_zeros, of, weights), rtol=0, atol=1e-7)
