@@ -1,7 +1,8 @@
 """Compile the GPU engine's kernels for GPUs that are not here, down to the code that they run; what the compiler says.
 
-``python compile_gpu.py '[[75, "float32", 32], ...]'`` prints for each capability, dtype and number of hidden units, and both
-kernels, one JSON object. Triton brings the assembler along and needs no driver, but must not interpret: hence a process.
+``python compile_gpu.py '[[75, "float32", 32, false], ...]'`` prints for each capability, dtype and number of hidden units, and
+both kernels, one JSON object. "true" makes it a small case: no tokens, nothing kept, every size 1, which Triton then takes
+for a constant. Triton brings the assembler along and needs no driver, but must not interpret: hence a process.
 """
 import json
 import re
@@ -22,10 +23,11 @@ ALWAYS_FLOAT32 = ("cells", "d_H", "d_C")
 NUMBERS = ("num_rows", "steps", "batch", "d_step")
 
 
-def compiled(name: str, capability: int, dtype: str, hidden: int):
+def compiled(name: str, capability: int, dtype: str, hidden: int, small: bool):
     plan = gpu.plan(hidden, getattr(torch, dtype), divmod(capability, 10))
-    constants = {"HIDDEN": hidden, "TOKENS": True, "KEEP": True,
+    constants = {"HIDDEN": hidden, "TOKENS": not small, "KEEP": not small,
                  "ROWS": plan.rows, "UNITS": plan.units, "PRECISION": plan.precision}
+    constants |= dict.fromkeys(NUMBERS, 1) | {"tokens": None} if small else {}
     kernel = getattr(gpu_kernels, name)
     kinds = {arg: "constexpr" if arg in constants else "i32" if arg in NUMBERS else "*i64" if arg == "tokens" else
              SHORT["float32" if arg in ALWAYS_FLOAT32 else dtype] for arg in kernel.arg_names}
@@ -45,10 +47,10 @@ def resources(cubin: bytes) -> dict[str, int]:
 
 
 def main(cases) -> None:
-    for capability, dtype, hidden in cases:
+    for capability, dtype, hidden, small in cases:
         for name in ("forward", "backward"):
-            plan, kernel = compiled(name, capability, dtype, hidden)
-            before, loop = kernel.asm["ttgir"].split("scf.for", 1)
+            plan, kernel = compiled(name, capability, dtype, hidden, small)
+            before, _, loop = kernel.asm["ttgir"].partition("scf.for")       # a single step has no loop
             tile = re.compile(rf"local_alloc .*tensor<{plan.units}x{plan.units}x")
             print(json.dumps({"kernel": name, "capability": capability, "dtype": dtype, "hidden": hidden,
                               "shared": kernel.metadata.shared, "planned": plan.shared, "precision": plan.precision,
