@@ -313,6 +313,38 @@ def test_strides():
     torch.testing.assert_close(ours, theirs, rtol=0, atol=1e-6)
 
 
+def among(value, around):
+    """The same numbers in one piece, in the middle of memory full of others."""
+    buffer = torch.full((value.numel() + 400,), around, dtype=value.dtype, device=value.device)
+    middle = buffer[200:-200].view(value.shape)
+    return buffer, middle.copy_(value)
+
+
+@pytest.mark.parametrize("tokens", [False, True])
+def test_nothing_beside_is_read_or_written(monkeypatch, tokens):
+    """Neither before nor behind any tensor: what lies there is NaN, or a number that is there afterwards too."""
+    module, inputs, state, probes = draw(Case(3, 3, 4, 5, tokens))
+    given = added(module, inputs)
+    read, x = given if tokens else (None, given)
+    plain = [value.detach().requires_grad_() for value in (x, *state, module.weight_hh_l0)]
+    hidden = [among(value.detach(), float("nan"))[1].requires_grad_() for value in plain]
+    probes = [among(probe, float("nan"))[1] for probe in probes]
+    shapes, buffers = gpu._shapes, []
+
+    def inside(*args):
+        buffers[:], middles = zip(*(among(torch.zeros_like(value), 7.0) for value in shapes(*args)))
+        return middles
+
+    found = []
+    for values in (plain, hidden):
+        x, *others = values
+        found.append(gpu.sequence((read, x) if tokens else x, *others))
+        found[-1] += torch.autograd.grad(found[-1], values, probes)
+        monkeypatch.setattr(gpu, "_shapes", inside)
+    torch.testing.assert_close(*found, rtol=0, atol=0)
+    assert len(buffers) == 4 and all((buffer[:200] == 7).all() and (buffer[-200:] == 7).all() for buffer in buffers)
+
+
 def test_nan_stays_in_its_row_and_a_strange_token_is_never_read():
     module, tokens, state, _ = draw(Case(3, 4, 6, 5, True))
     _, table = added(module, tokens)
