@@ -289,7 +289,7 @@ def test_bad_input_gets_the_layers_own_words(name):
 
 
 def test_an_engine_that_does_not_exist():
-    with pytest.raises(ValueError, match="the engine is one of auto, vendor, loop, manual, compiled, cpu, not 'steam'"):
+    with pytest.raises(ValueError, match="the engine is one of auto, vendor, loop, manual, compiled, cpu, gpu, not 'steam'"):
         LSTM(3, 4, engine="steam")
 
 
