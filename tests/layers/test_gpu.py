@@ -394,8 +394,8 @@ def test_a_second_derivative_is_refused():
 # Bad input
 
 BAD = [
-    (lambda x, H, C, W: (x.double(), H.double(), C.double(), W.double()), TypeError, "or bfloat16, got W_h in torch.float64"),
-    (lambda x, H, C, W: (x, H.half(), C, W), TypeError, "in float32, float16 or bfloat16, got H0 in torch.float16"),
+    (lambda x, H, C, W: (x.double(), H.double(), C.double(), W.double()), TypeError, "all in bfloat16, got x in torch.float64"),
+    (lambda x, H, C, W: (x, H.half(), C, W), TypeError, "in bfloat16, got x in torch.float32 and H0 in torch.float16"),
     (lambda x, H, C, W: ((x[..., 0].int(), W.T), H, C, W), TypeError, "tokens are int64, got torch.int32"),
     (lambda x, H, C, W: (x[0], H, C, W), ValueError, "x has shape (steps, batch, 20 (4 hidden)), none of them 0, got (3, 20)"),
     (lambda x, H, C, W: (x[:, :0], H[:0], C[:0], W), ValueError, "none of them 0, got (2, 0, 20)"),

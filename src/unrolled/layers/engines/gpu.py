@@ -138,7 +138,8 @@ def _check(x: Tensor, tokens: Tensor | None, H0: Tensor, C0: Tensor, W_h: Tensor
         if name == "tokens" and value.dtype != torch.int64:
             raise TypeError(f"tokens are int64, got {value.dtype}")
         if name != "tokens" and (value.dtype not in DTYPES or value.dtype != x.dtype):
-            raise TypeError(f'the engine "gpu" wants all numbers in float32, float16 or bfloat16, got {name} in {value.dtype}')
+            raise TypeError('the engine "gpu" wants all numbers in float32, all in float16 or all in bfloat16, '
+                            f"got x in {x.dtype} and {name} in {value.dtype}")
         names, shape = LAYOUT[name], value.shape
         if len(names) != len(shape) or 0 in shape or any(sizes.setdefault(*pair) != pair[1] for pair in zip(names, shape)):
             expected = ", ".join(f"{sizes[each]} ({each})" if sizes.get(each) else each for each in names)
