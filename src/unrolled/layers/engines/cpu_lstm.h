@@ -96,8 +96,9 @@ void sweep(int64_t steps, int64_t batch, int64_t panels, int64_t work, bool shar
       in_groups<MOST>(n, end, [&]<int R>(int64_t row) { cells.template operator()<R>(step, row, panel); });
     }
   };
+  const int64_t blocks = (batch + BLOCK - 1) / BLOCK;
   if (share_rows)
-    at::parallel_for(0, (batch + BLOCK - 1) / BLOCK, 1 + SHARE / (steps * BLOCK * panels * work), [&](int64_t first, int64_t last) {
+    at::parallel_for(0, blocks, 1 + SHARE / (steps * BLOCK * panels * work), [&](int64_t first, int64_t last) {
       for (int64_t block = first; block < last; ++block)
         for (int64_t step = 0; step < steps; ++step) {
           const int64_t n = block * BLOCK, end = std::min(batch, n + BLOCK);
