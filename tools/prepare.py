@@ -16,7 +16,7 @@ import sys
 
 ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, os.environ.get("UNROLLED_VENV", ".venv"))
-NEEDED_GB = 5.0
+NEEDED_GB = 6.0
 MXNET_VENV = VENV + "-mxnet"
 KERNELS = os.path.join(ROOT, "_build")      # below it share/jupyter/kernels; the Makefile says so in JUPYTER_PATH
 

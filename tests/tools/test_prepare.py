@@ -117,7 +117,7 @@ def test_a_python_without_environments_is_told_where_to_find_them(module, prepar
 def test_a_full_disk_is_found_before_anything_is_written(prepare, monkeypatch, capfd):
     monkeypatch.setattr(shutil, "disk_usage", lambda path: disk(1.25))
     assert stops(capfd, prepare.environment) == (
-        "The environment needs about 5 GB of disk, and only 1.2 GB are free here.")
+        "The environment needs about 6 GB of disk, and only 1.2 GB are free here.")
     assert not Path(prepare.VENV).exists()
 
 
