@@ -103,8 +103,8 @@ def test_a_record_of_other_code_is_none(site, mxnet):
     put_record(site)
     file = site / "book" / "mxnet.md"
     file.write_text(file.read_text().replace("out", "in"))
-    with pytest.raises(ExtensionError, match="book/mxnet needs MXNet, which is not here, and its code has changed since it was recorded: "
-                                             "make frameworks makes MXNet's environment, and then the page is executed"):
+    with pytest.raises(ExtensionError, match="book/mxnet needs MXNet, which is not here, and its code has changed since it was "
+                                             "recorded: make frameworks makes MXNet's environment, and then the page is executed"):
         build(site)
 
 

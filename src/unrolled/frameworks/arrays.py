@@ -1,4 +1,4 @@
-"""A language model's weights as plain arrays, by the names of the book: the way from any framework to any other.
+"""A language model's weights as plain arrays, by the names of the book: the way from any framework to any other::
 
     {"layers.0.W_xi": (d, h), …, "layers.0.b_c": (h,), "head.weight": (tokens, h), "head.bias": (tokens,)}
 

@@ -1,4 +1,4 @@
-"""A framework in a process of its own: MXNet needs another Python, and four frameworks in one process get in each other's way.
+"""A framework in a process of its own: MXNet needs another Python, and four frameworks in one process are in each other's way::
 
     with FrameworkProcess("mxnet") as mxnet:
         logits, state = mxnet.call(tasks.read, weights, "concise", tokens)
