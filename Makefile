@@ -42,7 +42,7 @@ assets: environment
 	@$(BIN)/python -m unrolled.site.assets
 	$(BIN)/python -m unrolled.cli data fetch
 
-book: assets  ## execute every notebook, build the site into _build/html (10 minutes the first time, seconds when nothing changed)
+book: assets  ## execute every notebook, build the site into _build/html (15 minutes the first time, seconds when nothing changed)
 	@$(BIN)/jupyter-book build -W -n --keep-going .
 	$(NOTEBOOKS)
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
@@ -73,12 +73,12 @@ pdf: book  ## the whole book as one PDF, _build/unrolled.pdf (a minute after mak
 zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, double-click index.html (seconds after make book)
 	@$(BIN)/python -m unrolled.site.offline_zip _build/html _build/unrolled-book.zip
 
-test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (40 minutes)
+test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (45 minutes)
 
 test-package: environment mxnet-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (7 minutes)
 	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
-test-pages: assets mxnet-if-any  ## every page executed from a clean state; the strict build takes these executions (7 minutes)
+test-pages: assets mxnet-if-any  ## every page executed from a clean state; the strict build takes these executions (12 minutes)
 	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
@@ -95,7 +95,7 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	$(BIN)/python -m pytest tests/book/test_notebooks.py
 
-test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (9 minutes; RECORD=yes keeps the times)
+test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (10 minutes; RECORD=yes keeps the times)
 	@colab() { RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py "$$@"; }
 	if [ "$(RECORD)" ]; then colab; exit; fi
 	colab -k oldest & oldest=$$!               # what is not recorded need not be alone
