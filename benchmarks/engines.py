@@ -88,17 +88,7 @@ def layers(rounds, engines):
 def epochs(count, allocator):
     import source_experiment as source
     d2l = source.import_d2l()
-    from unrolled.text import load_corpus
-    corpus = load_corpus()
-    if corpus.stand_in:
-        sys.exit("this benchmark compares with the source's experiment on the novel, and the novel could not be had")
-
-    class TimeMachine(d2l.TimeMachine):
-        def _download(self):
-            return corpus.text
-
-    data = TimeMachine(source.BATCH, source.STEPS)
-    ids = torch.cat([data.X[0], data.Y[:, -1]])
+    data, ids = source.novel(d2l)
     torch.manual_seed(0)
     contenders = {"source, scratch": source.Source(d2l, data, concise=False),
                   "source, concise": source.Source(d2l, data, concise=True)}
@@ -140,7 +130,8 @@ def main():
         return print(json.dumps(epochs(args.epochs, args.only_epochs)))
 
     load = os.getloadavg()
-    rows = layers(args.rounds, [name for name in ENGINES if name != "compiled" or args.compiled])
+    left_out = {"gpu"} if args.compiled else {"gpu", "compiled"}        # the first has gpu_engines.py
+    rows = layers(args.rounds, [name for name in ENGINES if name not in left_out])
     for allocator, settings in (("as it is", {}), ("keeps what is freed", TUNED)):
         command = [sys.executable, __file__, "--epochs", str(args.epochs), "--only-epochs", allocator]
         done = subprocess.run(command, env=os.environ | settings, stdout=subprocess.PIPE, check=True, text=True)

@@ -158,6 +158,21 @@ def validation_perplexity(contender, windows):
     return math.exp(total / (len(windows) * STEPS))
 
 
+def novel(d2l):
+    """d2l's data, made of the novel, and the very ids that d2l trains on."""
+    from unrolled.text import load_corpus
+    corpus = load_corpus()
+    if corpus.stand_in:
+        sys.exit("this benchmark compares with numbers on the novel, and the novel could not be had")
+
+    class TimeMachine(d2l.TimeMachine):
+        def _download(self):
+            return corpus.text
+
+    data = TimeMachine(BATCH, STEPS)
+    return data, torch.cat([data.X[0], data.Y[:, -1]])
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--epochs", type=int, default=50)
@@ -168,18 +183,9 @@ def main():
     d2l = import_d2l()
     from unrolled.layers import LSTM, LSTMScratch
     from unrolled.recorded import write_record
-    from unrolled.text import load_corpus, source_split
-    corpus = load_corpus()
-    if corpus.stand_in:
-        sys.exit("this benchmark compares with published numbers on the novel, and the novel could not be had")
-
-    class TimeMachine(d2l.TimeMachine):
-        def _download(self):
-            return corpus.text
-
-    data = TimeMachine(BATCH, STEPS)
+    from unrolled.text import source_split
+    data, ids = novel(d2l)
     size = len(data.vocab)
-    ids = torch.cat([data.X[0], data.Y[:, -1]])                 # the very ids that d2l trains on
     validation = source_split(ids, STEPS).validation
     assert torch.equal(validation[torch.arange(3)][0].T, data.X[10_000:10_003]), "the two validate on different text"
 
