@@ -75,7 +75,7 @@ zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, do
 
 test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (45 minutes)
 
-test-package: environment mxnet-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (7 minutes)
+test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (7 minutes)
 	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
 test-pages: assets mxnet-if-any  ## every page executed from a clean state; the strict build takes these executions (12 minutes)
@@ -147,12 +147,15 @@ bench-gpu: environment  ## our GPU kernel against cuDNN, recorded in book/data (
 reproducible: assets  ## two clean builds of this commit, compared cell by cell (15 minutes)
 	@$(BIN)/python tools/compare_builds.py
 
-.PHONY: frameworks mxnet-if-any test-mxnet record-frameworks record-pages
+.PHONY: frameworks mxnet-if-any triton-if-any test-mxnet record-frameworks record-pages
 frameworks:  ## MXNet's own environment .venv-mxnet, and its kernel for the book's pages (a minute the first time)
 	@$(PYTHON) tools/prepare.py mxnet
 
 mxnet-if-any:                                  # status 3: it cannot be had on this machine, and a sentence has said so
 	@$(PYTHON) tools/prepare.py mxnet || [ $$? = 3 ]
+
+triton-if-any: environment
+	@$(PYTHON) tools/prepare.py triton || [ $$? = 3 ]
 
 record-frameworks: environment frameworks  ## the source's experiment in all four, recorded in book/data (half an hour)
 	@$(BIN)/python tools/record_frameworks.py

@@ -1,4 +1,5 @@
 """What tests of several rooms need."""
+import importlib.util
 import os
 import shutil
 import subprocess
@@ -7,6 +8,10 @@ from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+# torch's CUDA builds bring Triton. In a process that has TensorFlow already, importing it is a segmentation fault.
+if importlib.util.find_spec("triton"):
+    importlib.import_module("triton")
 
 # Timings never gate a test: the machine may have other things to do.
 settings.register_profile("unhurried", deadline=None, suppress_health_check=[HealthCheck.too_slow])

@@ -4,8 +4,7 @@ import math
 
 import pytest
 
-from unrolled.frameworks.experiment import Row
-from unrolled.history import Epoch, History, Snapshot, bits, perplexity
+from unrolled.history import Epoch, History, Row, Snapshot, bits, perplexity
 
 
 def test_perplexity_and_bits():

@@ -2,7 +2,7 @@
 tools/mxnet.in into tools/mxnet.lock, the versions of MXNet's own environment.
 
 A lock is universal: one file with markers serves Linux, macOS and Windows on Python 3.11 and
-later. Torch's CUDA packages are left out, Triton apart, so that a CPU build of torch stays a CPU install;
+later. Torch's CUDA packages are left out, so that a CPU build of torch stays a CPU install;
 a CUDA build asks for them itself.
 """
 import pathlib
@@ -11,7 +11,7 @@ import subprocess
 import sys
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
-CUDA = re.compile(r"(nvidia-|cuda-|lazy-importer\b)")
+CUDA = re.compile(r"(nvidia-|cuda-|triton\b|lazy-importer\b)")
 
 
 def resolve(lock: str, sources: str, *arguments: str) -> None:

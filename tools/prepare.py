@@ -1,7 +1,8 @@
-"""Make what the book needs, one step at a time: environment, mxnet, browser. Runs before anything is installed.
+"""Make what the book needs, one step at a time: environment, mxnet, triton, browser. Runs before anything is installed.
 
     python3 tools/prepare.py environment     .venv from requirements.lock, and this package in it
     python3 tools/prepare.py mxnet           .venv-mxnet from tools/mxnet.lock, this package in it, and its Jupyter kernel
+    python3 tools/prepare.py triton          .venv-triton from tools/triton.lock: Triton alone, for tests of the GPU kernel
     .venv/bin/python tools/prepare.py browser     print the path of a Chromium, installing one if need be
 
 Standard library only, and readable by old Pythons, so that they can say that they are too old. Each
@@ -18,6 +19,7 @@ ROOT = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 VENV = os.path.join(ROOT, os.environ.get("UNROLLED_VENV", ".venv"))
 NEEDED_GB = 6.0
 MXNET_VENV = VENV + "-mxnet"
+TRITON = VENV + "-triton"
 KERNELS = os.path.join(ROOT, "_build")      # below it share/jupyter/kernels; the Makefile says so in JUPYTER_PATH
 
 
@@ -130,6 +132,24 @@ def mxnet():
         stop("MXNet's kernel could not be made known to Jupyter: see the message above.")
 
 
+def triton():
+    """Triton in a folder of its own: in a process that has TensorFlow already, importing it is a segmentation fault."""
+    check_python()
+    if platform.system() != "Linux":
+        stop("Triton is made for Linux, and this is %s: the GPU kernel's tests are left out." % platform.system(), NOT_HERE)
+    stamp, lock = os.path.join(TRITON, "unrolled-installed"), "tools/triton.lock"
+    wanted = fingerprint(lock)
+    if os.path.isfile(stamp) and open(stamp).read() == wanted:
+        return
+    check_space(1.0)
+    shutil.rmtree(TRITON, ignore_errors=True)
+    if subprocess.call([python_of(VENV), "-m", "pip", "install", "--quiet", "--disable-pip-version-check", "--no-deps",
+                        "--target", TRITON, "-r", lock], cwd=ROOT):
+        stop("Triton could not be installed: see the message above.")
+    with open(stamp, "w") as file:
+        file.write(wanted)
+
+
 def find_browser():
     for name in (os.environ.get("CHROMIUM"), "chromium", "chromium-browser", "google-chrome", "google-chrome-stable"):
         path = shutil.which(name) if name else None
@@ -169,7 +189,7 @@ def browser():
 
 
 if __name__ == "__main__":
-    steps = {"environment": environment, "mxnet": mxnet, "browser": browser}
+    steps = {"environment": environment, "mxnet": mxnet, "triton": triton, "browser": browser}
     if len(sys.argv) != 2 or sys.argv[1] not in steps:
         stop("usage: prepare.py %s" % " | ".join(steps))
     try:

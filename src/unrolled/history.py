@@ -16,6 +16,18 @@ def bits(loss: float) -> float:
 
 
 @dataclass(frozen=True)
+class Row:
+    """What one epoch leaves behind in every framework. Losses are in nats per token; seconds of training alone."""
+
+    epoch: int
+    train_loss: float
+    validation_loss: float | None
+    seconds: float
+
+    peak_memory = None          # nobody counts it there
+
+
+@dataclass(frozen=True)
 class Epoch:
     """What one epoch leaves behind. Losses are in nats per token."""
 
@@ -57,10 +69,10 @@ class Snapshot:
 class History:
     """The epochs of a training, in order, and the snapshots that were taken on the way.
 
-    The trainings of ``unrolled.frameworks`` leave rows that tell less; what they lack is None here.
+    The trainings of ``unrolled.frameworks`` leave a ``Row`` an epoch, which tells less.
     """
 
-    rows: list[Epoch] = field(default_factory=list)
+    rows: list[Epoch | Row] = field(default_factory=list)
     snapshots: list[Snapshot] = field(default_factory=list)
 
     def __len__(self) -> int:
@@ -103,8 +115,7 @@ class History:
     @property
     def peak_memory(self) -> int | None:
         """The bytes that tensors took at most on the GPU; None where no epoch counted them."""
-        counted = (getattr(row, "peak_memory", None) for row in self.rows)      # a row of unrolled.frameworks has none
-        return max((memory for memory in counted if memory is not None), default=None)
+        return max((row.peak_memory for row in self.rows if row.peak_memory is not None), default=None)
 
     @property
     def final(self) -> Epoch:

@@ -10,8 +10,7 @@ from traitlets.config import Config
 
 from unrolled.figures import COLORS, LiveCurve, Picture, describe_history, plot_history
 from unrolled.figures.curves import looks
-from unrolled.frameworks.experiment import Row
-from unrolled.history import Epoch, History
+from unrolled.history import Epoch, History, Row
 
 
 def a_history(*losses, validation=True) -> History:

@@ -11,6 +11,7 @@ from contract import ADAMW, FRAMEWORKS, TRAIN, VALIDATION, close
 from unrolled.frameworks import arrays, experiment, tasks
 from unrolled.frameworks.checks import KINDS
 from unrolled.frameworks.processes import NAMES
+from unrolled.history import Row
 
 WEIGHTS = arrays.draw(6, 5, seed=1, sigma=0.8)
 
@@ -53,7 +54,7 @@ def test_trainings(places, kind):
     ended = []
     for ask in places:
         rows, weights = ask(tasks.train, WEIGHTS, kind, TRAIN, VALIDATION, ADAMW, 4)
-        assert all(type(row) is experiment.Row and row.seconds > 0 for row in rows)
+        assert all(type(row) is Row and row.seconds > 0 for row in rows)
         close([(row.train_loss, row.validation_loss) for row in rows], losses, 1e-5, "losses")
         for name, value in weights.items():
             close(value, expected[name], 1e-4, name)
@@ -86,7 +87,7 @@ def test_the_wait_is_counted_from_the_call_to_the_first_step(monkeypatch):
             assert model == ((WEIGHTS, "scratch"), {"dropout": 0.5}) and validation is None and settings.epochs == 1
             clock[0] += 7.0                                   # compiling
             clock[0] += 2.0                                   # the epoch
-            row = experiment.Row(1, 1.0, None, 2.0)
+            row = Row(1, 1.0, None, 2.0)
             on_epoch(row)
             clock[0] += 100.0                                 # nobody's
             return [row]

@@ -131,7 +131,7 @@ def test_an_environment_that_cannot_be_created_is_said(prepare, monkeypatch, cap
 def test_an_unknown_step_is_answered_with_the_known_ones(arguments, monkeypatch, capfd):
     monkeypatch.setattr(sys, "argv", ["prepare.py", *arguments])
     assert stops(capfd, lambda: runpy.run_path(str(SOURCE), run_name="__main__")) == (
-        "usage: prepare.py environment | mxnet | browser")
+        "usage: prepare.py environment | mxnet | triton | browser")
 
 
 def test_ctrl_c_is_answered_with_how_to_go_on(root, monkeypatch, capfd):
@@ -264,6 +264,27 @@ def test_a_python_too_new_for_mxnet_looks_for_an_older_one(fitting, prepare, roo
         "MXNet is retired, and its last version needs Python 3.11 or 3.12: found only 3.13.")
     script(root / "bin/python3.11")
     assert prepare.find_mxnet_python() == "python3.11"
+
+
+def test_triton_has_a_folder_of_its_own(fitting, prepare, root, monkeypatch):
+    calls = Calls(monkeypatch)
+    fitting("Linux", "x86_64")
+    (root / "tools/triton.lock").write_text("", encoding="utf-8")
+    (root / ".venv-triton").mkdir()                             # as another lock left it, or half made
+    (root / ".venv-triton/old").touch()
+    monkeypatch.setattr(subprocess, "call", lambda command, **options: calls.commands.append(command) or os.mkdir(prepare.TRITON) or 0)
+    prepare.triton()
+    assert [command[-4:] for command in calls.commands] == [["--target", prepare.TRITON, "-r", "tools/triton.lock"]]
+    assert [path.name for path in (root / ".venv-triton").iterdir()] == ["unrolled-installed"]
+    prepare.triton()
+    assert len(calls.commands) == 1
+
+
+def test_triton_is_for_linux(fitting, prepare, root, monkeypatch, capfd):
+    fitting("Darwin", "arm64")
+    assert stops(capfd, prepare.triton, status=3) == (
+        "Triton is made for Linux, and this is Darwin: the GPU kernel's tests are left out.")
+    assert not Path(prepare.TRITON).exists()
 
 
 # A browser

@@ -10,8 +10,7 @@ from matplotlib.figure import Figure
 
 from unrolled.figures.palette import COLORS
 from unrolled.figures.style import Picture
-from unrolled.frameworks.experiment import Row
-from unrolled.history import History
+from unrolled.history import History, Row
 
 DASH_DOT_DOT = (0, (5, 1.5, 1, 1.5, 1, 1.5))
 STROKES = ["-", "--", "-.", ":", DASH_DOT_DOT]

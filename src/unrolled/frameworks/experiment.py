@@ -1,4 +1,4 @@
-"""The experiment that all frameworks run: the same windows in the same order, the same settings, the same record.
+"""The experiment that all frameworks run: the same windows in the same order, and the same settings.
 
 Only NumPy is needed.
 """
@@ -57,16 +57,6 @@ class Settings:
 
 SOURCE = Settings(epochs=50, batch_size=1024, optimizer="sgd", lr=4.0)
 RECIPE = Settings(epochs=8, batch_size=128, optimizer="adamw", lr=0.02, one_cycle=True, dropout=0.2)
-
-
-@dataclass(frozen=True)
-class Row:
-    """What one epoch leaves behind. Losses are in nats per token; seconds of training alone."""
-
-    epoch: int
-    train_loss: float
-    validation_loss: float | None
-    seconds: float
 
 
 def windows(ids: np.ndarray, num_steps: int = 32, start: int = 0, stop: int | None = None) -> np.ndarray:

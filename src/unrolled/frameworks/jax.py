@@ -21,7 +21,8 @@ except ModuleNotFoundError as error:
 
 from unrolled.frameworks import arrays as named
 from unrolled.frameworks import checks
-from unrolled.frameworks.experiment import Row, batches, order
+from unrolled.frameworks.experiment import batches, order
+from unrolled.history import Row
 from unrolled.names import LSTM_PARAMETERS, parameter_shapes
 
 

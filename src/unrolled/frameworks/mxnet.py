@@ -10,7 +10,8 @@ import numpy as np
 
 from unrolled.frameworks import arrays as named
 from unrolled.frameworks import checks
-from unrolled.frameworks.experiment import Row, batches, order
+from unrolled.frameworks.experiment import batches, order
+from unrolled.history import Row
 from unrolled.names import LSTM_PARAMETERS, parameter_shapes
 
 # MXNet says np.bool, which NumPy 1.24 took away: the last version of MXNet is older.

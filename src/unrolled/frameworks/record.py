@@ -1,8 +1,7 @@
 """The recorded trainings of all frameworks (book/data/frameworks.json), as histories."""
 import functools
 
-from unrolled.frameworks.experiment import Row
-from unrolled.history import History
+from unrolled.history import History, Row
 from unrolled.recorded import recorded
 
 FIELDS = ("train_loss", "validation_loss", "seconds")

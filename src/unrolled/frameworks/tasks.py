@@ -7,7 +7,8 @@ import time
 
 import numpy as np
 
-from unrolled.frameworks.experiment import Row, Settings
+from unrolled.frameworks.experiment import Settings
+from unrolled.history import Row
 
 
 def carry(framework, weights: dict, kind: str) -> dict:

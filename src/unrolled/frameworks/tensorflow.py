@@ -12,7 +12,8 @@ import numpy as np
 
 from unrolled.frameworks import arrays as named
 from unrolled.frameworks import checks
-from unrolled.frameworks.experiment import Row, batches, order
+from unrolled.frameworks.experiment import batches, order
+from unrolled.history import Row
 from unrolled.names import LSTM_PARAMETERS, parameter_shapes
 
 # Only errors are logged, and a GPU's memory is taken as it is needed, not whole: other frameworks may want some too.

@@ -16,7 +16,8 @@ from torch import nn
 from unrolled.device import choose_device, synchronize
 from unrolled.frameworks import checks
 from unrolled.frameworks.arrays import LAYER, NAMES, sizes
-from unrolled.frameworks.experiment import Row, batches, order
+from unrolled.frameworks.experiment import batches, order
+from unrolled.history import Row
 from unrolled.layers import LSTM, LSTMScratch
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.models import LanguageModel, evaluating
