@@ -6,7 +6,8 @@
 At each setting the engines take turns, ten calls a turn, and the device is waited for after each turn: what is measured is
 how fast calls follow one another, launching included, as in a training. "floor" is the arithmetic alone, one product of
 the same size (three for training). cuDNN computes float32 twice: as exactly as the others, and with TF32. The kernel
-runs also with more rows a program, and with fewer warps: that is what ``gpu.plan`` has to choose by. The first setting is
+runs also with more rows a program, and with fewer warps: that is what ``gpu.plan`` has to choose by. The loop runs as it is,
+and recorded as CUDA graphs, one forward and one backward. The first setting is
 the chapter's, 1024 windows of 32 characters and 32 units; the result goes to book/data/engines-gpu.json.
 
 Predictions, made before any GPU had run the kernel; the record will say. An H100, the chapter's size, float32, forward and
@@ -73,6 +74,17 @@ def changed(change):
         gpu.plan = plan
 
 
+class Loop(nn.Module):
+    """The loop as a module, which is what CUDA graphs are recorded of: its parameters are part of the record."""
+
+    def __init__(self, lstm: nn.LSTM, compute):
+        super().__init__()
+        self.lstm, self.compute = lstm, compute
+
+    def forward(self, inputs):
+        return self.compute(loop.sequence)
+
+
 def contestants(setting: Setting, device: torch.device):
     """The engines that can do it, each a call that gives outputs and in what it is to run; and the leaves of its gradient."""
     dtype, hidden = DTYPES[setting.dtype], setting.num_hiddens
@@ -98,6 +110,12 @@ def contestants(setting: Setting, device: torch.device):
              "floor": (lambda: rows @ module.weight_hh_l0.T, exact)}
     if dtype == torch.float32 and device.type == "cuda":
         found["vendor, TF32"] = vendor, partial(torch.backends.cudnn.flags, allow_tf32=True)
+    if device.type == "cuda":                                       # capturing needs launches that can be recorded
+        try:
+            graphed = torch.cuda.make_graphed_callables(Loop(module, ours), (inputs,))
+            found["loop, CUDA graph"] = lambda: graphed(inputs), exact
+        except RuntimeError as error:
+            print(f"the loop could not be recorded as a CUDA graph: {error}", file=sys.stderr)
     if gpu.fits(hidden, dtype, device):
         found |= {name: (kernel, partial(changed, change)) for name, change in PLANS.items()}
     return found, [rows, *module.parameters()]
