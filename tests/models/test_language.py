@@ -45,6 +45,12 @@ def test_the_head_sees_the_hidden_state_alone():
     torch.testing.assert_close(model(tokens())[0], outputs @ model.head.weight.T + model.head.bias)
 
 
+@pytest.mark.parametrize("engine", ["vendor", "loop"])
+def test_two_directions_would_see_what_they_are_to_predict(engine):
+    with pytest.raises(ValueError, match="a bidirectional layer has read the token that a language model is to predict"):
+        LanguageModel(LSTM(N, 8, bidirectional=True, engine=engine), N)
+
+
 def test_tied_is_one_parameter():
     model = LanguageModel(LSTM(8, 8), N, embedding=8, tied=True, sigma=0.5)
     free = LanguageModel(LSTM(8, 8), N, embedding=8)

@@ -57,7 +57,7 @@ class LSTM(_Concise):
         super().__init__(num_inputs, num_hiddens, num_layers=num_layers, bidirectional=bidirectional,
                          torch_class=nn.LSTM if engine == "vendor" else engines.OpenLSTM, dtype=dtype, device=device)
         engines.choose(engine, self.rnn.weight_hh_l0)            # built now, not in the first step; or an error
-        self.engine, self.states = engine, num_layers * (1 + bidirectional)
+        self.engine, self.bidirectional, self.states = engine, bidirectional, num_layers * (1 + bidirectional)
         if self.states > 1:
             self.state_names = (LSTM.state_names,) * self.states
         if forget_bias is not None:

@@ -33,7 +33,7 @@ class LanguageModel(nn.Module):
 
     Raises:
         TypeError: a layer that does not say its ``num_inputs`` and ``num_hiddens``.
-        ValueError: sizes that do not fit each other, or a dropout outside [0, 1).
+        ValueError: sizes that do not fit each other, a layer of two directions, or a dropout outside [0, 1).
     """
 
     def __init__(self, layer: nn.Module, num_tokens: int, *, embedding: int | None = None, tied: bool = False,
@@ -42,6 +42,8 @@ class LanguageModel(nn.Module):
         if lacking := [name for name in ("num_inputs", "num_hiddens") if not hasattr(layer, name)]:
             raise TypeError(f"a recurrent layer has num_inputs and num_hiddens; {type(layer).__name__} lacks "
                             f"{' and '.join(lacking)}")
+        if getattr(layer, "bidirectional", False):
+            raise ValueError("a bidirectional layer has read the token that a language model is to predict: take one direction")
         if num_tokens < 1:
             raise ValueError(f"a vocabulary has at least one token, got num_tokens={num_tokens!r}")
         width = num_tokens if embedding is None else embedding
