@@ -249,15 +249,19 @@ def test_a_graph_that_is_kept_gives_its_gradient_twice(name):
     compare(torch.autograd.grad(loss, tensors, retain_graph=True), torch.autograd.grad(loss, tensors), 0)
 
 
-def test_training_keeps_the_gates_and_the_states_and_inference_nothing():
-    _, tensors = draw(20, 30, 16, False, torch.float32)
-    kept = []
+@pytest.mark.parametrize("tokens", [False, True])
+def test_training_keeps_the_gates_and_the_states_and_inference_nothing(tokens):
+    layer, kept = LSTM(16, 16, engine="cpu"), []
+    inputs = torch.randint(16, (20, 30)) if tokens else torch.randn(20, 30, 16)
     with torch.autograd.graph.saved_tensors_hooks(lambda tensor: kept.append(tensor) or tensor, lambda tensor: tensor):
-        engine("cpu").sequence(*tensors)
-    sizes = {tensor.untyped_storage().data_ptr(): tensor.numel() for tensor in kept}
-    assert sum(sizes.values()) <= 1.2 * 6 * 20 * 30 * 16                              # four gates, C and H, as in unrolled.cost
-    x, *rest = (tensor.detach() for tensor in tensors)
-    assert [value.numel() for value in torch.ops.unrolled.lstm_forward(x, None, *rest, False)[3:]] == [0, 30 * 16]
+        layer(inputs)
+    given = [inputs, *layer.parameters()]
+    sizes = {tensor.untyped_storage().data_ptr(): tensor.untyped_storage().nbytes() for tensor in kept}
+    for tensor in given:
+        sizes.pop(tensor.untyped_storage().data_ptr(), None)
+    assert sum(sizes.values()) <= 1.2 * 6 * 20 * 30 * 16 * 4                # four gates, C and H, as in unrolled.cost
+    ids, (x, *rest) = draw(20, 30, 16, tokens, torch.float32)
+    assert [value.numel() for value in torch.ops.unrolled.lstm_forward(x, ids, *rest, False)[3:]] == [0, 30 * 16]
 
 
 @pytest.mark.parametrize(("change", "message"), [
@@ -367,3 +371,105 @@ def test_the_kernel_reads_and_writes_inside_its_tensors():
                     "PYTHONPATH": os.pathsep.join([str(Path(__file__).parent), *sys.path])}
     done = subprocess.run([sys.executable, "-c", OTHER], capture_output=True, text=True, env=os.environ | surroundings)
     assert done.returncode == 0, done.stderr[-3000:]
+
+
+def everything(layer, inputs, state, lengths):
+    """Outputs, last states, and the gradients of inputs, first states and weights, of a loss that asks for all."""
+    starts = leaves(*(value for pair in state for value in pair))
+    inputs = inputs if inputs.dtype == torch.long else leaves(inputs)[0]
+    pairs = tuple(zip(starts[::2], starts[1::2]))
+    outputs, ends = layer(inputs, pairs if layer.states > 1 else pairs[0], lengths)
+    ends = [value for pair in (ends if layer.states > 1 else (ends,)) for value in pair]
+    probes = [torch.linspace(-1, 2, value.numel(), dtype=value.dtype).view_as(value) for value in (outputs, *ends)]
+    loss = sum((value * probe).sum() for value, probe in zip((outputs, *ends), probes))
+    asked = [*([inputs] if inputs.is_floating_point() else []), *starts, *layer.parameters()]
+    return [outputs, *ends, *torch.autograd.grad(loss, asked)]
+
+
+@quick_engines
+@settings(max_examples=30, deadline=None, derandomize=True)
+@given(steps=st.integers(1, 20), segment=st.sampled_from(["auto", 1, 3, 7, 30]), batch=st.integers(1, 6), hidden=st.integers(1, 9),
+       num_layers=st.integers(1, 3), bidirectional=st.booleans(), tokens=st.booleans(), padded=st.booleans(),
+       seed=st.integers(0, 999))
+@example(steps=12, segment=4, batch=5, hidden=5, num_layers=2, bidirectional=True, tokens=True, padded=True, seed=0)
+@example(steps=12, segment=4, batch=5, hidden=5, num_layers=2, bidirectional=True, tokens=False, padded=True, seed=0)
+@example(steps=9, segment="auto", batch=3, hidden=200, num_layers=1, bidirectional=False, tokens=True, padded=False, seed=0)
+def test_segments_that_are_computed_again_change_nothing(name, steps, segment, batch, hidden, num_layers, bidirectional, tokens,
+                                                         padded, seed):
+    torch.manual_seed(seed)
+    layer = LSTM(4, hidden, num_layers=num_layers, bidirectional=bidirectional, engine=name, dtype=torch.float64)
+    inputs = torch.randint(4, (steps, batch)) if tokens else torch.randn(steps, batch, 4, dtype=torch.float64)
+    state = torch.randn(layer.states, 2, batch, hidden, dtype=torch.float64)
+    lengths = torch.randint(1, steps + 1, (batch,)) if padded else None
+    whole = everything(layer, inputs, state, lengths)
+    layer.segment = segment
+    compare(everything(layer, inputs, state, lengths), whole, 1e-12)
+
+
+@quick_engines
+def test_segments_under_autocast_and_with_weights_that_rest(name):
+    torch.manual_seed(0)
+    layer, X = LSTM(4, 5, engine=name), torch.randn(7, 3, 4)
+    layer.rnn.weight_hh_l0.requires_grad_(False)
+    results = []
+    for layer.segment in (None, 3):
+        layer.zero_grad()
+        with torch.autocast("cpu", torch.bfloat16):
+            outputs, _ = layer(X)
+        outputs.square().sum().backward()
+        results.append([outputs.detach(), *(weight.grad for weight in layer.parameters() if weight.requires_grad)])
+        assert layer.rnn.weight_hh_l0.grad is None
+    for ours, theirs in zip(*reversed(results), strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=0.02, atol=0.02 * theirs.abs().max().item())      # bfloat16 has 8 bits
+
+
+@pytest.mark.filterwarnings("ignore:The .grad attribute of a Tensor")           # torch.compile looks at it on its way
+def test_a_compiled_model_may_have_segments():
+    torch.manual_seed(0)
+    layer, tokens = LSTM(6, 5, engine="cpu", segment=3), torch.randint(6, (8, 3))
+    compiled = torch.compile(layer, backend="aot_eager")
+    wanted, ours = (torch.autograd.grad(each(tokens)[0].square().sum(), list(layer.parameters())) for each in (layer, compiled))
+    compare(ours, wanted, 1e-6)
+
+
+@pytest.mark.parametrize("segment", [0, -3, 2.5, True, "some"])
+def test_a_segment_that_is_none(segment):
+    with pytest.raises(ValueError, match=f'segment is None, "auto" or a number of steps, at least 1; got {segment!r}'):
+        LSTM(4, 5, segment=segment)
+
+
+def test_segments_have_a_first_gradient_only():
+    layer = LSTM(4, 5, engine="loop", segment=2)
+    with pytest.raises(RuntimeError, match="segments have a first gradient only; segment=None"):
+        torch.autograd.grad(layer(torch.randn(6, 3, 4))[0].square().sum(), layer.rnn.weight_hh_l0, create_graph=True)
+
+
+MEMORY = """
+import sys, torch
+from pathlib import Path
+from unrolled.layers import LSTM
+steps, hidden, segment = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3] if len(sys.argv) > 3 else None
+memory = lambda name: next(int(line.split()[1]) for line in Path("/proc/self/status").open() if line.startswith(name))
+layer, inputs = LSTM(28, hidden, engine="cpu", segment=segment), torch.randn(steps, 1, 28)
+layer(inputs[:100])[0].sum().backward()
+before = memory("VmRSS")
+layer(inputs)[0].sum().backward()
+print((memory("VmHWM") - before) * 1024)
+"""
+
+
+def memory_of_training(*args):
+    """Bytes that a training step takes beyond what the process has anyway: the largest part of it that was in memory."""
+    if not Path("/proc/self/status").exists():
+        pytest.skip("only Linux says how much a process had at most")
+    done = subprocess.run([sys.executable, "-c", MEMORY, *map(str, args)], capture_output=True, text=True, check=True,
+                          env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)})
+    return int(done.stdout)
+
+
+@pytest.mark.parametrize(("steps", "hidden", "segment", "low", "high"), [
+    (100_000, 256, "auto", 0.9, 1.5),                                       # a tenth of a gigabyte
+    (20_000, 256, None, 8, 14),                                             # gates, H, C, and the gradients of the sums
+])
+def test_segments_take_little_more_than_the_outputs(steps, hidden, segment, low, high):
+    assert low <= memory_of_training(steps, hidden, *[segment] * bool(segment)) / (steps * hidden * 4) < high

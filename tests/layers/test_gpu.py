@@ -152,9 +152,10 @@ def test_the_golden_numbers():
 
 
 @pytest.mark.parametrize("tokens", [False, True])
-@pytest.mark.parametrize("options, lengths", [({"num_layers": 2}, None), ({"bidirectional": True}, [3, 1, 2]), ({}, [1, 3, 2])])
+@pytest.mark.parametrize("options, lengths", [({"num_layers": 2}, None), ({"bidirectional": True}, [3, 1, 2]), ({}, [1, 3, 2]),
+                                              ({"segment": 2}, [1, 3, 2])])
 def test_a_layer_with_this_engine(tokens, options, lengths):
-    """Layers, directions and lengths, whose padding comes as infinite gates: as with torch's own engine."""
+    """Layers, directions, segments and lengths, whose padding comes as infinite gates: as with torch's own engine."""
     torch.manual_seed(0)
     ours, theirs = (LSTM(4, 5, engine=name, device=DEVICE, **options) for name in ("gpu", "vendor"))
     theirs.load_state_dict(ours.state_dict())

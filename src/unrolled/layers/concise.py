@@ -1,4 +1,6 @@
 """RNN, GRU and LSTM from torch.nn, called like ours and speaking of parameters by our names."""
+import math
+
 import torch
 from torch import Tensor, nn
 
@@ -44,6 +46,11 @@ class LSTM(_Concise):
         forget_bias: first value of the forget gate's bias, the sum of torch's two;
             ``None`` keeps PyTorch's own uniform draw.
         engine: one of ``unrolled.layers.engines``; the parameters are the same for all.
+        segment: ``None`` keeps the gates and states of all steps for the way back. A number keeps the states after every
+            so many steps, and computes the gates between them again: little more memory than the inputs and outputs
+            themselves, and the time of another way forward (Chen et al. 2016, "Training deep nets with sublinear memory
+            cost"; Gruslys et al. 2016, "Memory-efficient backpropagation through time"). "auto" takes the square root
+            of the steps, as the first of them does. Outputs and gradients are the same, but for rounding.
         dtype, device: of the parameters, as in torch.
 
     The state is (H, C), or a tuple of these in PyTorch's order: layer by layer, forward before backward.
@@ -53,11 +60,14 @@ class LSTM(_Concise):
     state_names = ("H", "C")
 
     def __init__(self, num_inputs, num_hiddens, *, num_layers=1, bidirectional=False, forget_bias=None,
-                 engine="vendor", dtype=None, device=None):
+                 engine="vendor", segment=None, dtype=None, device=None):
+        if segment not in (None, "auto") and (type(segment) is not int or segment < 1):
+            raise ValueError(f'segment is None, "auto" or a number of steps, at least 1; got {segment!r}')
         super().__init__(num_inputs, num_hiddens, num_layers=num_layers, bidirectional=bidirectional,
                          torch_class=nn.LSTM if engine == "vendor" else engines.OpenLSTM, dtype=dtype, device=device)
         engines.choose(engine, self.rnn.weight_hh_l0)            # built now, not in the first step; or an error
-        self.engine, self.bidirectional, self.states = engine, bidirectional, num_layers * (1 + bidirectional)
+        self.engine, self.segment = engine, segment
+        self.bidirectional, self.states = bidirectional, num_layers * (1 + bidirectional)
         if self.states > 1:
             self.state_names = (LSTM.state_names,) * self.states
         if forget_bias is not None:
@@ -76,7 +86,8 @@ class LSTM(_Concise):
         if state is not None:
             states = check_states(state, self.state_names, inputs.shape[1], self.num_hiddens, dtype)
             state = tuple(torch.stack(values) for values in zip(*states))   # (layers, batch, hidden) each
-        outputs, state = engines.compute(self.engine, self.rnn, inputs, state, lengths)
+        segment = math.isqrt(len(inputs) - 1) + 1 if self.segment == "auto" else self.segment
+        outputs, state = engines.compute(self.engine, self.rnn, inputs, state, lengths, segment)
         # Under autocast torch.nn may answer in 16 bits; what comes out can always go in again.
         states = tuple(zip(*(values.to(dtype).unbind() for values in state)))
         return outputs.to(dtype), states if self.states > 1 else states[0]
