@@ -14,30 +14,30 @@ ENGINES = {"input leaves the loop": "loop", "gradient by hand": "manual", "compi
 RUNGS = ("eight products", "one product", *ENGINES)
 
 
-def eight_products(layer: LSTM, tokens: Tensor, H: Tensor, C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """As the equations stand: a one-hot vector for each token, and eight products a step."""
-    W_x, W_h, b = _weights(layer)
-    W_x, W_h, b = W_x.chunk(4), W_h.chunk(4), b.chunk(4)                # i, f, g, o: (hidden, inputs), (hidden, hidden), (hidden,)
+def eight_products(layer: LSTM, tokens: Tensor, H: Tensor, C: Tensor):
+    """As the equations stand: one-hot vectors, and eight products a step."""
+    W_x, W_h, b = (joint.chunk(4) for joint in _weights(layer))     # i, f, g, o
     outputs = []
-    for X in _one_hot(layer, tokens):                                   # (batch, inputs)
-        i, f, g, o = (X @ W_x[k].T + H @ W_h[k].T + b[k] for k in range(4))     # (batch, hidden) each
-        C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)     # (batch, hidden)
-        H = torch.sigmoid(o) * torch.tanh(C)                            # (batch, hidden)
+    for X in _one_hot(layer, tokens):                   # (batch, inputs)
+        i, f, g, o = (X @ W_x[k].T + H @ W_h[k].T + b[k] for k in range(4))
+        C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
+        H = torch.sigmoid(o) * torch.tanh(C)            # (batch, hidden)
         outputs.append(H)
-    return torch.stack(outputs), H, C                                   # (steps, batch, hidden)
+    return torch.stack(outputs), H, C                   # (steps, batch, hidden)
 
 
-def one_product(layer: LSTM, tokens: Tensor, H: Tensor, C: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    """Input and hidden state side by side, and the four gates' weights below one another: one product a step."""
+def one_product(layer: LSTM, tokens: Tensor, H: Tensor, C: Tensor):
+    """Input and hidden state side by side: one product a step."""
     W_x, W_h, b = _weights(layer)
-    W = torch.cat([W_x, W_h], dim=1).T                                  # (inputs + hidden, 4 hidden)
+    W = torch.cat([W_x, W_h], dim=1).T                  # (inputs + hidden, 4 hidden)
     outputs = []
-    for X in _one_hot(layer, tokens):                                   # (batch, inputs)
-        i, f, g, o = torch.addmm(b, torch.cat([X, H], dim=1), W).chunk(4, dim=1)        # (batch, hidden) each
-        C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)     # (batch, hidden)
-        H = torch.sigmoid(o) * torch.tanh(C)                            # (batch, hidden)
+    for X in _one_hot(layer, tokens):                   # (batch, inputs)
+        sums = torch.addmm(b, torch.cat([X, H], dim=1), W)
+        i, f, g, o = sums.chunk(4, dim=1)               # (batch, hidden) each
+        C = torch.sigmoid(f) * C + torch.sigmoid(i) * torch.tanh(g)
+        H = torch.sigmoid(o) * torch.tanh(C)            # (batch, hidden)
         outputs.append(H)
-    return torch.stack(outputs), H, C                                   # (steps, batch, hidden)
+    return torch.stack(outputs), H, C                   # (steps, batch, hidden)
 
 
 def _weights(layer: LSTM) -> tuple[Tensor, Tensor, Tensor]:
