@@ -120,7 +120,7 @@ std::tuple<Tensor, Tensor, Tensor, Tensor, Tensor> forward(const Tensor& x, cons
                                                            const Tensor& C0, const Tensor& W_h, bool keep) {
   const int64_t steps = (tokens ? *tokens : x).size(0), batch = H0.size(0), h = W_h.size(1);
   const int64_t panels = (h + WIDTH<T> - 1) / WIDTH<T>, num_tokens = x.size(0);
-  const bool few = batch <= ROWS || steps * batch <= 128;
+  const bool few = batch <= 2 || steps * batch <= 128;
   const T* W = W_h.const_data_ptr<T>();
   const Tensor packed = few ? W_h : pack<T, 4>(W_h, panels, h, h, [=](int64_t panel, int64_t k, int gate) {
     return std::pair(W + (gate * h + panel * WIDTH<T>) * h + k, h - panel * WIDTH<T>);
