@@ -137,6 +137,10 @@ bench: environment  ## the source's code against ours, recorded in book/data (15
 bench-engines: environment  ## the LSTM's engines beside the source's code and the floor, recorded in book/data (5 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/engines.py
 
+.PHONY: bench-scale
+bench-scale: environment  ## how time and memory of the LSTM's engines grow, recorded in book/data (7 minutes)
+	@$(BIN)/python benchmarks/scale.py
+
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py
 

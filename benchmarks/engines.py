@@ -13,6 +13,7 @@ a copy of 512 MB. The result goes to book/data/engines.json.
 """
 import argparse
 import json
+import math
 import os
 import pathlib
 import statistics
@@ -54,10 +55,13 @@ def layer_work(layer, batch, training, steps=STEPS):
     return train if training else torch.no_grad()(lambda: layer(tokens))
 
 
-def in_turns(contenders, rounds):
-    """The seconds that each took, round by round; the first round is slower than all others, and not counted."""
-    taken = {name: [] for name in contenders}
+def in_turns(contenders, rounds, budget=math.inf):
+    """The seconds that each took, round by round; the first round is slower than all others, and not counted. When the
+    budget, in seconds, is spent, no further round begins but the first three."""
+    taken, end = {name: [] for name in contenders}, time.perf_counter() + budget
     for number in range(rounds + 1):
+        if number > 3 and time.perf_counter() > end:
+            break
         for name, work in contenders.items():
             start = time.perf_counter()
             work()

@@ -388,9 +388,9 @@ def everything(layer, inputs, state, lengths):
 
 @quick_engines
 @settings(max_examples=30, deadline=None, derandomize=True)
-@given(steps=st.integers(1, 20), segment=st.sampled_from(["auto", 1, 3, 7, 30]), batch=st.integers(1, 6), hidden=st.integers(1, 9),
-       num_layers=st.integers(1, 3), bidirectional=st.booleans(), tokens=st.booleans(), padded=st.booleans(),
-       seed=st.integers(0, 999))
+@given(steps=st.integers(1, 20), segment=st.sampled_from(["auto", 1, 3, 7, 30]), batch=st.integers(1, 6),
+       hidden=st.integers(1, 9), num_layers=st.integers(1, 3), bidirectional=st.booleans(), tokens=st.booleans(),
+       padded=st.booleans(), seed=st.integers(0, 999))
 @example(steps=12, segment=4, batch=5, hidden=5, num_layers=2, bidirectional=True, tokens=True, padded=True, seed=0)
 @example(steps=12, segment=4, batch=5, hidden=5, num_layers=2, bidirectional=True, tokens=False, padded=True, seed=0)
 @example(steps=9, segment="auto", batch=3, hidden=200, num_layers=1, bidirectional=False, tokens=True, padded=False, seed=0)
