@@ -141,6 +141,10 @@ bench-engines: environment  ## the LSTM's engines beside the source's code and t
 bench-scale: environment  ## how time and memory of the LSTM's engines grow, recorded in book/data (7 minutes)
 	@$(BIN)/python benchmarks/scale.py
 
+.PHONY: bench-training
+bench-training: environment  ## the time to a perplexity, the source's code and ours by recipe, engine and allocator, recorded in book/data (10 minutes; fetches d2l)
+	@$(BIN)/python benchmarks/time_to_perplexity.py
+
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py
 

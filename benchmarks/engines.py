@@ -24,13 +24,13 @@ import time
 import torch
 from torch import nn
 
+from unrolled.allocator import KEEP
 from unrolled.ladder import ENGINES, RUNGS, Rung
 from unrolled.recorded import write_record
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 NUM_TOKENS, STEPS = 28, 32
 SIZES = [(256, 1), (256, 64), (1024, 1), (1024, 64)]                            # hidden, batch
-TUNED = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_TOP_PAD_": "200000000"}
 
 
 def floor(hidden, rows, products):
@@ -194,7 +194,7 @@ def main():
     import source_experiment as source
     load = os.getloadavg()
     rows = limits(args.rounds) + chapter(source.import_d2l(), args.rounds, rungs) + layers(args.rounds)
-    for allocator, settings in (("as it is", {}), ("keeps what is freed", TUNED)):
+    for allocator, settings in (("as it is", {}), ("keeps what is freed", KEEP)):
         command = [sys.executable, __file__, "--epochs", str(args.epochs), "--only-epochs", allocator]
         command += ["--without-compiler"] * args.without_compiler
         done = subprocess.run(command, env=os.environ | settings, stdout=subprocess.PIPE, check=True, text=True)

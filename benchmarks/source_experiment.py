@@ -29,7 +29,6 @@ ROOT = pathlib.Path(__file__).resolve().parent.parent
 SITE = ROOT / "_build" / "bench"
 NEEDS = ["d2l==1.0.3", "pandas==2.3.3", "pytz==2025.2", "scipy==1.16.3"]
 STEPS, HIDDEN, BATCH, RATE, CLIP = 32, 32, 1024, 4.0, 1.0
-RECIPE_EPOCHS = 8
 
 
 def import_d2l():
@@ -133,17 +132,18 @@ class Recipe(Ours):
     """The book's better recipe: its few epochs are one turn, since its schedule spans them."""
 
     def __init__(self, ids, layer, seed):
+        from unrolled.frameworks.experiment import RECIPE
         from unrolled.models import LanguageModel
         from unrolled.text import source_split
         from unrolled.training import Trainer
-        split = source_split(ids, STEPS)
-        self.model = LanguageModel(layer, layer.num_inputs, dropout=0.2)
-        self.trainer = Trainer(self.model, split.train, split.validation, optimizer="adamw", lr=0.02, clip=CLIP,
-                               batch_size=128, schedule="one-cycle", seed=seed)
+        split, self.epochs = source_split(ids, STEPS), RECIPE.epochs
+        self.model = LanguageModel(layer, layer.num_inputs, dropout=RECIPE.dropout)
+        self.trainer = Trainer(self.model, split.train, split.validation, optimizer=RECIPE.optimizer, lr=RECIPE.lr,
+                               clip=RECIPE.clip, batch_size=RECIPE.batch_size, schedule="one-cycle", seed=seed)
 
     def epoch(self):
         if not len(self.trainer.history):
-            self.trainer.fit(RECIPE_EPOCHS, progress=False)
+            self.trainer.fit(self.epochs, progress=False)
 
 
 @torch.no_grad()
@@ -209,7 +209,8 @@ def main():
                 contender.epoch()
                 taken[name].append(time.perf_counter() - start)
             print(f"seed {seed} epoch {epoch + 1:2d}  " + "  ".join(f"{n} {s[-1]:.2f} s" for n, s in taken.items()), file=sys.stderr)
-        taken[names[4]] = [taken[names[4]][0] / RECIPE_EPOCHS] * RECIPE_EPOCHS
+        few = contenders[names[4]].epochs
+        taken[names[4]] = [taken[names[4]][0] / few] * few
         for name, contender in contenders.items():
             seconds[name] += taken[name]
             whole[name].append(sum(taken[name]))

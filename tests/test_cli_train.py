@@ -2,6 +2,7 @@
 import contextlib
 import hashlib
 import json
+import re
 import subprocess
 import sys
 
@@ -11,6 +12,7 @@ import torch
 from unrolled import models, training
 from unrolled.cli import main
 from unrolled.device import Peak
+from unrolled.frameworks.experiment import RECIPES
 from unrolled.generation import generate
 from unrolled.layers import LSTM, LSTMScratch, Stacked
 from unrolled.text import Vocabulary, source_split
@@ -131,6 +133,51 @@ def test_patience_keeps_the_best_weights(run, tmp_path, monkeypatch):
     assert (tmp_path / "stopped").read_bytes() == (tmp_path / "two").read_bytes()
 
 
+def test_the_engine_arrives_and_changes_no_number(run, tmp_path):
+    for engine in ("vendor", "manual"):
+        assert run("--engine", engine, out=engine)[0] == 0
+    one, other = (models.load(tmp_path / engine)[0].state_dict() for engine in ("vendor", "manual"))
+    torch.testing.assert_close(one, other, rtol=1e-4, atol=1e-6)
+    assert any(not torch.equal(one[name], other[name]) for name in one), "two engines do not round alike"
+
+
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_a_recipe_is_its_settings_and_what_is_given_goes_before(recipe, story, tmp_path, monkeypatch):
+    made = []
+
+    class Seen(Trainer):
+        def __init__(self, model, *windows, **options):
+            made.append((model, options))
+            super().__init__(model, *windows, **options)
+
+    monkeypatch.setattr("unrolled.commands.Trainer", Seen)
+    short = ["train", "--text", str(story), "--split", "honest", "--out", str(tmp_path / "m"), "--device", "cpu", "--epochs", "1",
+             "--num-hiddens", "4"]
+    assert main([*short, "--recipe", recipe]) == 0
+    given = ["--batch-size", "1024", "--schedule", "constant", "--recipe", recipe, "--clip", "0", "--dropout", "0"]
+    assert main([*short, *given]) == 0
+    expected = RECIPES[recipe]
+    names = ("optimizer", "lr", "batch_size", "clip", "schedule")
+    (model, options), (given_model, given) = made
+    assert [options[name] for name in names] == [expected.optimizer, expected.lr, expected.batch_size, expected.clip,
+                                                 "one-cycle" if expected.one_cycle else None]
+    assert model.dropout.p == expected.dropout and given_model.dropout.p == 0
+    assert [given[name] for name in names] == [expected.optimizer, expected.lr, 1024, None, None]
+
+
+def test_until_stops_and_tells_the_time(run, tmp_path, monkeypatch):
+    losses = iter([2.0, 1.5, 1.0, 0.5] + [1.5] * 9)
+    monkeypatch.setattr(training, "evaluate", lambda *args: next(losses))
+    monkeypatch.setattr("unrolled.commands.evaluate", lambda *args: 1.0)
+    status, out, _ = run("--epochs", 4, "--until", 4.49, "--checkpoint", tmp_path / "c", out="stopped")
+    assert status == 0 and "2 of 4 epochs" in out
+    assert re.search(r"4\.49 in validation was reached after epoch 2: \d+\.\d\d s of training, \d+\.\d\d s of this run", out)
+    status, out, _ = run("--epochs", 4, "--until", 4.49, "--checkpoint", tmp_path / "c", out="again")
+    assert status == 0 and "2 of 4 epochs" in out and next(losses) == 1.0, "nothing was left to do"
+    status, out, _ = run("--epochs", 2, "--until", 1.2, out="more")
+    assert status == 0 and "1.2 in validation was not reached: 1.65 at best" in out
+
+
 @pytest.mark.filterwarnings("default")                          # a shell shows them
 def test_precision_and_compile_are_the_python_options(run, tmp_path, monkeypatch):
     def nothing(model):
@@ -182,6 +229,8 @@ def test_an_interrupt_saves_the_whole_epochs(run, tmp_path, monkeypatch):
     (["--num-steps", 400], "a window of 400 steps and its targets needs 401 tokens"),
     (["--split", "source"], "10000 + 5000 windows of 10 steps need"),
     (["--layer", "GRU", "--forget-bias", 1], "has a forget gate; --forget-bias does not go with GRU"),
+    (["--layer", "GRU", "--engine", "cpu"], "engines compute the layer LSTM; --engine does not go with GRU"),
+    (["--until", 1], "until is a perplexity, a number above 1, not 1.0"),
     (["--num-layers", 0], "num_layers is 1 or more, not 0"),
     (["--num-hiddens", 0], "num_hiddens is a whole number of at least 1, not 0"),
     (["--tied"], "a tied head needs an embedding as wide as the 8 hidden units, got None"),
@@ -237,7 +286,8 @@ def test_generate_without_a_model(tmp_path, capsys):
 
 
 def test_help_shows_every_option_and_its_default(capsys):
-    for command, words in (("train", ["--checkpoint", "10,000 windows", "(default: 1024)", "--forget-bias"]),
+    for command, words in (("train", ["--checkpoint", "10,000 windows", "(default: 1024 of source, 128 of better, 64 of quick)",
+                                                  "(default: 1.0)", "--forget-bias", "torchrun", "MALLOC_TOP_PAD_"]),
                            ("generate", ["--top-k", "(default: it has)"])):
         with pytest.raises(SystemExit) as end:
             main([command, "--help"])

@@ -247,6 +247,13 @@ def test_patience_stops_and_the_best_weights_come_back(monkeypatch):
     assert same(weights(trainer), kept[2]) and not same(kept[2], kept[4])
 
 
+def test_until_stops_at_the_first_epoch_that_reaches_it(monkeypatch):
+    scripted(monkeypatch, [3.0, 2.0, 1.0])
+    trainer = make()
+    assert not trainer.enough(until=99) and len(trainer.fit(9, until=math.exp(2.0))) == 2
+    assert trainer.enough(until=7.4) and not trainer.enough(until=7.38) and not trainer.enough()
+
+
 def test_without_restore_best_the_last_weights_stay(monkeypatch):
     scripted(monkeypatch, [3.0, 2.0, 2.5, 2.4])
     trainer, kept = make(), {}
@@ -572,6 +579,7 @@ def test_training_windows_are_windows():
     (dict(epochs=1.5), ValueError, "epochs is a whole number of at least 1, not 1.5"),
     (dict(epochs=True), ValueError, "epochs is a whole number of at least 1, not True"),
     (dict(epochs=1, patience=0), ValueError, "patience is a whole number of at least 1, not 0"),
+    (dict(epochs=1, until=1), ValueError, "until is a perplexity, a number above 1, not 1"),
     (dict(epochs=1, every=0), ValueError, "every is a whole number of at least 1, not 0"),
     (dict(epochs=1, on_epoch=[print, 3]), TypeError, "on_epoch is a function or several, got int"),
 ])
@@ -580,7 +588,7 @@ def test_fit_out_of_range(options, error, message):
         make().fit(**options)
 
 
-@pytest.mark.parametrize("options", [dict(patience=1), dict(restore_best=True)])
+@pytest.mark.parametrize("options", [dict(patience=1), dict(until=2.0), dict(restore_best=True)])
 def test_early_stopping_needs_validation(options):
     with pytest.raises(ValueError, match="give the trainer validation windows"):
         make(validation=None).fit(1, **options)

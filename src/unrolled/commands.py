@@ -1,14 +1,18 @@
 """``unrolled train``, ``generate`` and ``sweep``: the Python calls, with the same options, from a shell."""
 import argparse
 import json
+import time
+import warnings
 from pathlib import Path
 
 import torch
 
-from unrolled import generation, layers, models, sweep, trials
+from unrolled import distributed, generation, layers, models, sweep, trials
 from unrolled.acceleration import PRECISIONS
 from unrolled.device import choose_device
 from unrolled.files import write_whole
+from unrolled.frameworks.experiment import RECIPES, Settings
+from unrolled.layers.engines import ENGINES
 from unrolled.text import Vocabulary, honest_split, load_corpus, source_split
 from unrolled.history import bits, perplexity
 from unrolled.training import OPTIMIZERS, SCHEDULES, Trainer, evaluate
@@ -39,7 +43,9 @@ def _add_train(subparsers) -> None:
         "train", formatter_class=Help,
         help="train a language model on a text and save it",
         description="Train a recurrent language model on The Time Machine, or on a text of yours, and save "
-                    "it. The defaults are the experiment of the book: 10,000 windows of 32 characters, SGD.")
+                    "it. The defaults are the experiment of the book: 10,000 windows of 32 characters, SGD. Under "
+                    "torchrun several processes train one model, with the curve of one: `torchrun --nproc-per-node 2 -m "
+                    "unrolled train ...`; with --checkpoint and torchrun's --max-restarts they go on after one was killed.")
     parser.set_defaults(run=train)
     parser.add_argument("--out", type=Path, required=True, metavar="FILE",
                         help="where the model goes (safetensors)")
@@ -60,21 +66,26 @@ def _add_train(subparsers) -> None:
                        help="first value of an LSTM's forget-gate bias")
     model.add_argument("--embedding", type=int, metavar="N", help="learn vectors of this size for the tokens")
     model.add_argument("--tied", action="store_true", help="head and embedding share their weight")
-    model.add_argument("--dropout", type=float, default=0.0, metavar="P",
-                       help="before the head, and between layers")
+    model.add_argument("--engine", choices=["auto", *ENGINES], help="what computes an LSTM; vendor unless given")
+    model.add_argument("--dropout", type=float, metavar="P", help=_by_recipe("before the head, and between layers", "dropout"))
     how = parser.add_argument_group("the training")
-    how.add_argument("--epochs", type=int, default=50, metavar="N", help="passes over the training windows")
-    how.add_argument("--optimizer", choices=list(OPTIMIZERS), default="sgd",
-                     help="how the weights are changed")
-    how.add_argument("--lr", type=float, default=4.0, help="learning rate; with a schedule its highest value")
-    how.add_argument("--schedule", choices=[s for s in SCHEDULES if s],
-                     help="how the rate changes; constant unless given")
-    how.add_argument("--batch-size", type=int, default=1024, metavar="N", help="windows in a batch")
-    how.add_argument("--clip", type=float, default=1.0, metavar="NORM",
-                     help="largest norm of the gradient; 0 for no clipping")
+    how.add_argument("--recipe", choices=list(RECIPES), default="source",
+                     help="what stands for the settings that are not given: source is the book's experiment; better goes "
+                          "lower in 8 epochs; quick sees each window once")
+    how.add_argument("--epochs", type=int, metavar="N", help=_by_recipe("passes over the training windows", "epochs"))
+    how.add_argument("--optimizer", choices=list(OPTIMIZERS), help=_by_recipe("how the weights are changed", "optimizer"))
+    how.add_argument("--lr", type=float, help=_by_recipe("learning rate; with a schedule its highest value", "lr"))
+    how.add_argument("--schedule", choices=[s or "constant" for s in SCHEDULES],
+                     help=_by_recipe("how the rate changes", "schedule"))
+    how.add_argument("--batch-size", type=int, metavar="N",
+                     help=_by_recipe("windows in a batch, of all processes together", "batch_size"))
+    how.add_argument("--clip", type=float, metavar="NORM",
+                     help=_by_recipe("largest norm of the gradient; 0 for no clipping", "clip"))
     how.add_argument("--weight-decay", type=float, default=0.0, metavar="W", help="of the optimizer")
     how.add_argument("--patience", type=int, metavar="N",
                      help="stop after N epochs without a better validation loss, and keep the best weights")
+    how.add_argument("--until", type=float, metavar="PERPLEXITY",
+                     help="stop after the first epoch whose validation perplexity is this or lower, and say how long it took")
     how.add_argument("--checkpoint", type=Path, metavar="FILE",
                      help="written after each epoch; where it exists already, the training goes on from it")
     how.add_argument("--seed", type=int, default=0, help="of the weights and of the order of the windows")
@@ -85,6 +96,23 @@ def _add_train(subparsers) -> None:
                      help="put the training steps through torch.compile, or say why that cannot be")
     how.add_argument("--history", type=Path, metavar="FILE",
                      help="write the losses of every epoch here (JSON)")
+    how.add_argument("--allocator", choices=["keep", "as-is"], default="keep",
+                     help="keep: on Linux the command starts itself once more with glibc's MALLOC_MMAP_THRESHOLD_, "
+                          "MALLOC_TRIM_THRESHOLD_ and MALLOC_TOP_PAD_ raised, those that you have not set yourself, so that "
+                          "memory freed by one step is there for the next; as-is: it does not")
+
+
+def _settings(recipe: Settings) -> dict:
+    """What a recipe says, by the names of the options."""
+    said = {name: getattr(recipe, name) for name in ("epochs", "optimizer", "lr", "batch_size", "clip", "dropout")}
+    return said | {"schedule": "one-cycle" if recipe.one_cycle else "constant"}
+
+
+def _by_recipe(text: str, option: str) -> str:
+    """Help for an option whose default is the recipe's."""
+    said = {name: _settings(recipe)[option] for name, recipe in RECIPES.items()}
+    same = len(set(said.values())) == 1
+    return f"{text} (default: {said['source'] if same else ', '.join(f'{value} of {name}' for name, value in said.items())})"
 
 
 def _add_generate(subparsers) -> None:
@@ -140,9 +168,12 @@ def _build(args, num_tokens: int) -> models.LanguageModel:
     if args.embedding is not None and args.embedding < 1:
         raise ValueError(f"an embedding is 1 or more numbers wide, not {args.embedding}")
     cls = getattr(layers, args.layer)
-    options = {} if args.forget_bias is None else {"forget_bias": args.forget_bias}
-    if options and not args.layer.startswith("LSTM"):
+    given = {"forget_bias": args.forget_bias, "engine": args.engine}
+    options = {name: value for name, value in given.items() if value is not None}
+    if "forget_bias" in options and not args.layer.startswith("LSTM"):
         raise ValueError(f"only an LSTM has a forget gate; --forget-bias does not go with {args.layer}")
+    if "engine" in options and args.layer != "LSTM":
+        raise ValueError(f"engines compute the layer LSTM; --engine does not go with {args.layer}")
     widths = [args.embedding or num_tokens] + [args.num_hiddens] * (args.num_layers - 1)
     stack = [cls(width, args.num_hiddens, **options) for width in widths]
     layer = stack[0] if len(stack) == 1 else layers.Stacked(stack, args.dropout)
@@ -160,47 +191,66 @@ def _read(path: Path) -> str:
 
 
 def train(args) -> None:
-    """Train as the options say, save the model, print how it went."""
+    """Train as the options say, save the model, print how it went; under torchrun as one of several processes."""
+    with distributed.group(args.device) as args.device:
+        if distributed.rank():
+            warnings.simplefilter("ignore")                 # the first says it for all
+        _train(args, say=print if distributed.rank() == 0 else lambda *_: None)
+
+
+def _train(args, say) -> None:
+    vars(args).update({name: value for name, value in _settings(RECIPES[args.recipe]).items() if getattr(args, name) is None})
     if args.out.is_dir():
         raise ValueError(f"--out names a file for the model, and {args.out} is a folder")
     args.out.parent.mkdir(parents=True, exist_ok=True)      # fails now rather than after the training
-    if args.text is None:
-        corpus = load_corpus()
-        print(corpus.notice)
-    text = _read(args.text) if args.text else corpus.text
-    vocab = Vocabulary.from_text(text, args.level, min_freq=args.min_freq)
-    split = (source_split if args.split == "source" else honest_split)(vocab.encode(text), args.num_steps)
-    torch.manual_seed(args.seed)
-    model = _build(args, len(vocab))
+    with distributed.one_first():
+        if args.text is None:
+            corpus = load_corpus()
+            say(corpus.notice)
+        text = _read(args.text) if args.text else corpus.text
+        vocab = Vocabulary.from_text(text, args.level, min_freq=args.min_freq)
+        split = (source_split if args.split == "source" else honest_split)(vocab.encode(text), args.num_steps)
+        torch.manual_seed(args.seed)
+        model = _build(args, len(vocab))
     trainer = Trainer(model, split.train, split.validation, optimizer=args.optimizer, lr=args.lr,
                       batch_size=args.batch_size, clip=args.clip or None, weight_decay=args.weight_decay,
-                      schedule=args.schedule, seed=args.seed, device=args.device,
+                      schedule=None if args.schedule == "constant" else args.schedule, seed=args.seed, device=args.device,
                       precision=args.precision, compile=args.compile)
     history = trainer.history
     if args.checkpoint and args.checkpoint.exists():
         trainer.resume(args.checkpoint)
-        print(f"going on after epoch {len(history)}")
-    if len(history) < max(args.epochs, 1):
-        trainer.fit(args.epochs - len(history), patience=args.patience, checkpoint=args.checkpoint)
+        say(f"going on after epoch {len(history)}")
+    start = time.perf_counter()
+    if len(history) < max(args.epochs, 1) and not trainer.enough(args.patience, args.until):
+        trainer.fit(args.epochs - len(history), patience=args.patience, until=args.until, checkpoint=args.checkpoint)
+    seconds = time.perf_counter() - start
     if not len(history):
         raise RuntimeError("interrupted before the first epoch was done: there is nothing to save")
+    reached = args.until and trainer.enough(until=args.until)
     if args.patience:
         trainer.restore_best()
-    models.save(model, vocab, args.out)
-    if args.history:
-        rows = json.dumps(history.to_dict(), indent=1) + "\n"
-        write_whole(args.history, lambda partial: partial.write_text(rows))
-    print(f"{len(history)} of {args.epochs} epochs, {history.seconds:.1f} s of training on {trainer.device}: "
-          f"perplexity {history.train_perplexity[-1]:.2f} in training, "
-          f"{history.validation_perplexity[-1]:.2f} in validation")
+    if not distributed.rank():
+        models.save(model, vocab, args.out)
+        if args.history:
+            rows = json.dumps(history.to_dict(), indent=1) + "\n"
+            write_whole(args.history, lambda partial: partial.write_text(rows))
+    several = f", {distributed.world()} processes" if distributed.world() > 1 else ""
+    say(f"{len(history)} of {args.epochs} epochs, {history.seconds:.1f} s of training on {trainer.device}{several}: "
+        f"perplexity {history.train_perplexity[-1]:.2f} in training, "
+        f"{history.validation_perplexity[-1]:.2f} in validation")
+    if reached:
+        say(f"{args.until:g} in validation was reached after epoch {len(history)}: {history.seconds:.2f} s of training, "
+            f"{seconds:.2f} s of this run with validation and checkpoints")
+    elif args.until:
+        say(f"{args.until:g} in validation was not reached: {min(history.validation_perplexity):.2f} at best")
     for note in trainer.notes:
-        print(note)
+        say(note)
     if history.peak_memory is not None:
-        print(f"memory: tensors took at most {history.peak_memory / 1e6:,.1f} MB on {trainer.device}")
+        say(f"memory: tensors took at most {history.peak_memory / 1e6:,.1f} MB on {trainer.device}")
     if split.test is not None:
         loss = evaluate(model, split.test)
-        print(f"test: perplexity {perplexity(loss):.2f}, {bits(loss):.3f} bits a token")
-    print(f"saved as {args.out}")
+        say(f"test: perplexity {perplexity(loss):.2f}, {bits(loss):.3f} bits a token")
+    say(f"saved as {args.out}")
 
 
 def generate(args) -> None:

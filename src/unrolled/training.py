@@ -1,6 +1,7 @@
 """Training a language model: one epoch, many epochs, and what is worth keeping of them."""
 import contextlib
 import copy
+import glob
 import math
 import os
 import statistics
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from tqdm.auto import tqdm
 
+from unrolled import distributed
 from unrolled.acceleration import Precision, choose_precision, compiled
 from unrolled.device import choose_device, peak_memory, synchronize
 from unrolled.files import write_whole
@@ -22,6 +24,7 @@ from unrolled.text import Windows
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 SCHEDULES = (None, "one-cycle", "cosine")
 FORMAT = "unrolled checkpoint 1"
+OWN = ("rng", "cuda")           # the parts of a checkpoint in which processes differ
 
 
 class NotFinite(RuntimeError):
@@ -56,14 +59,19 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float
 
 
 def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> float:
-    """Mean loss in nats per token over all windows, each from a zero state."""
-    total = 0.0
+    """Mean loss in nats per token over all windows, each from a zero state.
+
+    In a group of processes (``unrolled.distributed``) each takes its part of the windows, and all must call this.
+    """
+    total, windows = 0.0, windows.to(model.device)
+    mine = distributed.own(torch.arange(len(windows), device=model.device))
     with evaluating(model):
-        for inputs, targets in windows.batches(batch_size, device=model.device):     # (steps, batch) each
+        for index in mine.split(batch_size) if len(mine) else ():
+            inputs, targets = windows[index]                                         # (steps, batch) each
             logits, _ = model(inputs)                                                # (steps, batch, tokens)
             loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
             total += loss.item()
-    return total / windows.num_tokens
+    return distributed.total(total)[0] / windows.num_tokens
 
 
 @contextlib.contextmanager
@@ -93,6 +101,10 @@ def _check_whole(**numbers: int) -> None:
 
 class Trainer:
     """Trains a language model on windows of text.
+
+    In a group of processes (``unrolled.distributed``) all make the same trainer and call the same methods. Each takes its rows
+    of every batch, and the gradient is that of the whole batch: the curve is that of one process, up to rounding and to what
+    dropout draws. Who reads the losses or the weights finds the same in all of them.
 
     Args:
         model: a ``LanguageModel``; moved to the device.
@@ -144,7 +156,7 @@ class Trainer:
                          "training windows": len(train), "validation windows": validation and len(validation)}
         self.device = choose_device(device)
         self.model = model.to(self.device)
-        self.forward, self.to_compile = self.model, compile             # what the training steps call
+        self.to_compile = compile
         self.scale = {}                 # of the loss in float16: the scaler's state after the last whole epoch
         self.train, self.validation = train, validation
         self.batch_size, self.clip = batch_size, clip
@@ -154,6 +166,8 @@ class Trainer:
         self.precision = choose_precision(precision, self.device, next(model.parameters()).dtype,
                                           lambda one: self._rehearse(self.model, one))
         self.settings["precision"] = self.precision.mixed
+        self.forward = None if compile else distributed.wrapped(model)  # what the training steps call
+        distributed.seed_own()
         self.notes = [self.precision.note] if self.precision.note else []
         self.history = History()
         self.best_weights = None        # of the epoch with the lowest validation loss
@@ -163,7 +177,7 @@ class Trainer:
         return math.ceil(len(self.train) / self.batch_size)
 
     def fit(self, epochs: int, *, progress: bool = True, on_epoch=None, patience: int | None = None,
-            restore_best: bool = False, checkpoint: str | os.PathLike | None = None,
+            until: float | None = None, restore_best: bool = False, checkpoint: str | os.PathLike | None = None,
             every: int = 1) -> History:
         """Train for some epochs more; returns the history of all epochs so far.
 
@@ -171,6 +185,8 @@ class Trainer:
             progress: show a bar (never where the environment variable UNROLLED_PROGRESS is "off").
             on_epoch: a function, or several, called with the history after each epoch.
             patience: stop after so many epochs without a better validation loss.
+            until: stop after the first epoch whose validation perplexity is this or lower. What was reached is
+                reached, whatever rate a schedule stood at; but the validation text has then chosen the epoch.
             restore_best: in the end go back to the weights of the best epoch.
             checkpoint: a file to ``save`` to, ``every`` so many epochs and at the end.
 
@@ -180,24 +196,27 @@ class Trainer:
         Raises:
             NotFinite: the loss or a gradient is not finite. The weights are those before that step; were
                 they spoilt already, or is it the validation loss, those of the last whole epoch.
-            ValueError: epochs, patience or every below 1, patience without validation windows, or a
-                schedule that has too few steps left.
+            ValueError: epochs, patience or every below 1, until not above 1, one of these two without validation
+                windows, or a schedule that has too few steps left.
             TypeError: an ``on_epoch`` that cannot be called.
         """
         _check_whole(epochs=epochs, every=every, patience=1 if patience is None else patience)
-        if (patience or restore_best) and self.validation is None:
-            raise ValueError("patience and restore_best look at the validation loss: "
+        if until is not None and not 1 < until < math.inf:
+            raise ValueError(f"until is a perplexity, a number above 1, not {until!r}")
+        if (patience or until or restore_best) and self.validation is None:
+            raise ValueError("patience, until and restore_best look at the validation loss: "
                              "give the trainer validation windows")
         callbacks = [on_epoch] if callable(on_epoch) else list(on_epoch or ())
         if strangers := [c for c in callbacks if not callable(c)]:
             raise TypeError(f"on_epoch is a function or several, got {type(strangers[0]).__name__}")
         self._schedule(epochs)
         if self.to_compile:
-            self.forward, note = compiled(self.model, lambda model: self._rehearse(model, self.precision))
+            model, note = compiled(self.model, lambda model: self._rehearse(model, self.precision))
+            self.forward = distributed.wrapped(model)
             self.notes.append(note)
             self.to_compile = False
-        quiet = not progress or os.environ.get("UNROLLED_PROGRESS") == "off"
-        with tqdm(range(epochs), unit="epoch", disable=quiet, leave=False) as bar:
+        quiet = not progress or distributed.rank() or os.environ.get("UNROLLED_PROGRESS") == "off"
+        with tqdm(range(epochs), unit="epoch", disable=bool(quiet), leave=False) as bar:
             try:
                 for _ in bar:
                     row = self._epoch()
@@ -207,7 +226,7 @@ class Trainer:
                         callback(self.history)
                     if checkpoint and row.epoch % every == 0:
                         self.save(checkpoint)
-                    if patience and row.epoch - self.history.best.epoch >= patience:
+                    if self.enough(patience, until):
                         break
             except KeyboardInterrupt:
                 pass
@@ -216,6 +235,13 @@ class Trainer:
         if restore_best:
             self.restore_best()
         return self.history
+
+    def enough(self, patience: int | None = None, until: float | None = None) -> bool:
+        """Whether ``fit`` would stop here, for want of patience or because ``until`` is reached."""
+        if not len(self.history):
+            return False
+        reached = until is not None and perplexity(self.history.final.validation_loss) <= until
+        return reached or bool(patience) and self.history.final.epoch - self.history.best.epoch >= patience
 
     def restore_best(self) -> None:
         """Go back to the weights of the best validated epoch, where there is one."""
@@ -250,22 +276,27 @@ class Trainer:
         self.model.train()
         total, norms = 0.0, []
         scaler = self.precision.scaler(self.scale)
-        batches = self.train.batches(self.batch_size, shuffle=True,
-                                     generator=self.generator, device=self.device)
-        for step, (inputs, targets) in enumerate(batches, start=1):  # (steps, batch) each
+        windows = self.train.to(self.device)
+        for step, index in enumerate(windows.numbers(self.batch_size, shuffle=True, generator=self.generator), start=1):
+            mine = distributed.own(index)
+            share = len(mine) / len(index)              # one without rows takes part with a row that counts for nothing
+            inputs, targets = windows[mine if share else index[:1]]     # (steps, batch) each
             loss, logits = self._loss(self.forward, self.precision, inputs, targets)
             self.optimizer.zero_grad()
-            scaler.scale(loss).backward()
+            scaler.scale(loss * (share * distributed.world())).backward()      # their mean is the whole batch's gradient
             scaler.unscale_(self.optimizer)             # the norm is the true gradient's
             norm = clip_gradients(self.model.parameters(), self.clip or math.inf)
-            taken = self._check_finite(step, loss, logits, norm, scaler)
+            whole, stop = distributed.total(loss.item() * share, distributed.interrupted())
+            if stop:
+                distributed.interrupt()
+            taken = self._check_finite(step, whole, logits, norm, scaler)
             scaler.step(self.optimizer)
             scaler.update()
             if taken:
                 norms.append(norm)
             if taken and self.scheduler:
                 self.scheduler.step()
-            total += loss.item() * targets.numel()
+            total += whole * len(index) * windows.num_steps
         self.scale = scaler.state_dict()
         synchronize(self.device)                        # before anybody looks at a clock
         return total / self.train.num_tokens, norms
@@ -282,6 +313,7 @@ class Trainer:
         mode = self.model.training
         self.model.train()
         sizes = {min(self.batch_size, len(self.train)), len(self.train) % self.batch_size or self.batch_size}
+        sizes = {len(distributed.own(torch.arange(size))) or 1 for size in sizes}
         try:
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                 for size in sorted(sizes, reverse=True):
@@ -291,12 +323,12 @@ class Trainer:
             self.model.zero_grad()
             self.model.train(mode)
 
-    def _check_finite(self, step: int, loss: Tensor, logits: Tensor, norm: float, scaler) -> bool:
+    def _check_finite(self, step: int, loss: float, logits: Tensor, norm: float, scaler) -> bool:
         """Refuse a step that would spoil the weights. False for one that the scaler skips, to try a smaller scale."""
-        if math.isfinite(loss.item()) and math.isfinite(norm):
+        if math.isfinite(loss) and math.isfinite(norm):
             return True
         weights, gradients = self._spoilt()
-        what = "gradient" if math.isfinite(loss.item()) else "loss"
+        what = "gradient" if math.isfinite(loss) else "loss"
         if what == "gradient" and gradients and not weights and scaler.get_scale() > 1:
             return False
         if weights:
@@ -304,7 +336,8 @@ class Trainer:
         elif what == "gradient":
             cause = f"that of {', '.join(gradients)}" if gradients else "its norm is too large"
         else:
-            cause = "the logits are too large" if logits.isfinite().all() else "the logits are not finite"
+            spoilt = distributed.total(not logits.isfinite().all())[0]
+            cause = "the logits are not finite" if spoilt else "the logits are too large"
         where = f"epoch {len(self.history) + 1}, step {step} of {self.steps_per_epoch}"
         raise self._not_finite(f"the {what} is not finite at {where}: {cause}", in_time=not weights)
 
@@ -378,17 +411,33 @@ class Trainer:
             torch.cuda.set_rng_state(state["cuda"], self.device)
 
     def save(self, path: str | os.PathLike) -> None:
-        """Write everything that going on needs, whole or not at all."""
-        write_whole(path, lambda partial: torch.save(self._state(), partial))
+        """Write everything that going on needs, whole or not at all.
+
+        In a group the first process writes the file, and every other one, beside it, what is its own: the state of
+        its random generators. All must see the same folder.
+        """
+        path, name, rank = Path(path), distributed.new_name(), distributed.rank()
+        state = self._state() | {"world": distributed.world(), "name": name}
+        if rank:
+            own = {part: state[part] for part in OWN}
+            write_whole(_part(path, rank, name), lambda partial: torch.save(own, partial))
+        distributed.wait()                      # all parts are there before the file that names them replaces the last one,
+        if not rank:
+            write_whole(path, lambda partial: torch.save(state, partial))
+            for old in path.parent.glob(f"{glob.escape(path.name)}.rank*.{'[0-9a-f]' * len(name)}*"):
+                if not old.name.endswith(name):
+                    old.unlink()                # and only then those of the last one go
+        distributed.wait()
 
     def resume(self, path: str | os.PathLike) -> "Trainer":
         """Go back to where a checkpoint was written; returns the trainer.
 
         On a CPU what follows is the same to the last bit as if the training had never stopped: weights,
-        optimizer, schedule, order of the windows, and torch's global generator, from which dropout draws.
+        optimizer, schedule, order of the windows, and torch's global generator, from which dropout draws. Another
+        number of processes goes on with the same curve up to rounding; those that are new draw their own dropout.
 
         Raises:
-            FileNotFoundError: no such file.
+            FileNotFoundError: no such file, or not the part of it that is this process's.
             ValueError: damaged, not a checkpoint of ours, of another model, or of a trainer with other
                 settings; nothing is changed then.
         """
@@ -403,12 +452,7 @@ class Trainer:
 
     def _read(self, path: str | os.PathLike) -> dict:
         """What a checkpoint holds, if it is one and fits this trainer."""
-        if not Path(path).is_file():
-            raise FileNotFoundError(f"no checkpoint at {path}")
-        try:
-            state = torch.load(path, map_location="cpu", weights_only=True)
-        except Exception as error:   # torch raises many kinds for files that are cut short or foreign
-            raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__})") from None
+        state = _load(path)
         if not isinstance(state, dict) or state.get("format") != FORMAT:
             raise ValueError(f"{path} is not a checkpoint of this package")
         state = {"scale": {}} | state               # one from before there was a choice of precision scaled nothing
@@ -420,7 +464,27 @@ class Trainer:
         if differing := [f"{name} {state['settings'].get(name)!r} (here {value!r})"
                          for name, value in self.settings.items() if state["settings"].get(name) != value]:
             raise ValueError(f"{path} was written by a trainer with {', '.join(differing)}")
+        rank, world = distributed.rank(), state.get("world", 1)
+        if 0 < rank < world:
+            state |= _load(_part(Path(path), rank, state["name"]))
+        elif rank:
+            state |= {part: self._state()[part] for part in OWN}
         return state
+
+
+def _part(path: Path, rank: int, name: str) -> Path:
+    """Where a process other than the first keeps what is its own of the checkpoint with this name."""
+    return path.with_name(f"{path.name}.rank{rank}.{name}")
+
+
+def _load(path: str | os.PathLike) -> dict:
+    """What torch.save wrote."""
+    if not Path(path).is_file():
+        raise FileNotFoundError(f"no checkpoint at {path}")
+    try:
+        return torch.load(path, map_location="cpu", weights_only=True)
+    except Exception as error:   # torch raises many kinds for files that are cut short or foreign
+        raise ValueError(f"{path} is not a whole checkpoint ({type(error).__name__})") from None
 
 
 def _shapes(weights: dict) -> dict:

@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from unrolled.frameworks import experiment
-from unrolled.frameworks.experiment import RECIPE, SOURCE, Settings
+from unrolled.frameworks.experiment import QUICK, RECIPE, SOURCE, Settings
 
 
 @pytest.mark.parametrize("change, says", [
@@ -20,7 +20,7 @@ def test_settings(change, says):
 
 
 def test_steps():
-    assert SOURCE.steps(10_000) == 500 and RECIPE.steps(10_000) == 632
+    assert SOURCE.steps(10_000) == 500 and RECIPE.steps(10_000) == 632 and QUICK.steps(10_000) == 157
     assert Settings(3, 4, "sgd", 1.0).steps(9) == 9 and Settings(3, 4, "sgd", 1.0).steps(8) == 6
 
 

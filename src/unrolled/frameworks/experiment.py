@@ -57,6 +57,8 @@ class Settings:
 
 SOURCE = Settings(epochs=50, batch_size=1024, optimizer="sgd", lr=4.0)
 RECIPE = Settings(epochs=8, batch_size=128, optimizer="adamw", lr=0.02, one_cycle=True, dropout=0.2)
+QUICK = Settings(epochs=1, batch_size=64, optimizer="adamw", lr=0.15, one_cycle=True)
+RECIPES = {"source": SOURCE, "better": RECIPE, "quick": QUICK}
 
 
 def windows(ids: np.ndarray, num_steps: int = 32, start: int = 0, stop: int | None = None) -> np.ndarray:
