@@ -6,7 +6,7 @@ import math
 import os
 import statistics
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 
 import torch
@@ -276,30 +276,40 @@ class Trainer:
         self.model.train()
         total, norms = 0.0, []
         scaler = self.precision.scaler(self.scale)
-        windows = self.train.to(self.device)
-        for step, index in enumerate(windows.numbers(self.batch_size, shuffle=True, generator=self.generator), start=1):
-            mine = distributed.own(index)
-            share = len(mine) / len(index)              # one without rows takes part with a row that counts for nothing
-            inputs, targets = windows[mine if share else index[:1]]     # (steps, batch) each
+        for step, (inputs, targets, count, share) in enumerate(self._batches(), start=1):
             loss, logits = self._loss(self.forward, self.precision, inputs, targets)
             self.optimizer.zero_grad()
-            scaler.scale(loss * (share * distributed.world())).backward()      # their mean is the whole batch's gradient
+            scaler.scale(loss * share).backward()
             scaler.unscale_(self.optimizer)             # the norm is the true gradient's
             norm = clip_gradients(self.model.parameters(), self.clip or math.inf)
-            whole, stop = distributed.total(loss.item() * share, distributed.interrupted())
-            if stop:
-                distributed.interrupt()
-            taken = self._check_finite(step, whole, logits, norm, scaler)
+            loss = self._whole(loss.item() * share)
+            taken = self._check_finite(step, loss, logits, norm, scaler)
             scaler.step(self.optimizer)
             scaler.update()
             if taken:
                 norms.append(norm)
             if taken and self.scheduler:
                 self.scheduler.step()
-            total += whole * len(index) * windows.num_steps
+            total += loss * count
         self.scale = scaler.state_dict()
         synchronize(self.device)                        # before anybody looks at a clock
         return total / self.train.num_tokens, norms
+
+    def _batches(self) -> Iterator[tuple[Tensor, Tensor, int, float]]:
+        """All windows once: inputs and targets, (steps, batch) each; the tokens in the batch; and what the loss is to be
+        multiplied with, so that the mean of all processes is the whole batch's: 1 where one process has it all."""
+        windows = self.train.to(self.device)
+        for index in windows.numbers(self.batch_size, shuffle=True, generator=self.generator):
+            mine = distributed.own(index)               # a process without rows takes part with one that counts for nothing
+            inputs, targets = windows[mine if len(mine) else index[:1]]
+            yield inputs, targets, len(index) * windows.num_steps, len(mine) / len(index) * distributed.world()
+
+    def _whole(self, loss: float) -> float:
+        """The loss of the whole batch, in all processes the same; or KeyboardInterrupt, where Ctrl-C struck one of them."""
+        loss, stop = distributed.total(loss / distributed.world(), distributed.interrupted())
+        if stop:
+            distributed.interrupt()
+        return loss
 
     def _loss(self, forward: Callable, precision: Precision, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
         """The mean loss per token, and the logits, (steps, batch, tokens)."""
