@@ -21,13 +21,13 @@ def larger(a, b):
     return np.where(np.real(a) >= np.real(b), a, b)
 
 
-def layer_norm(z, gain, shift=0.0, epsilon=1e-5):
+def normalised(z, gain, shift=0.0, epsilon=1e-5):
     """Ba et al. 2016, eqs. 15 and 16; the epsilon is every library's, and torch's in size."""
     mu = z.sum() / len(z)
     return gain * (z - mu) / np.sqrt(((z - mu) ** 2).sum() / len(z) + epsilon) + shift
 
 
-def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm_=False, masks=None):
+def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm=False, masks=None):
     """Greff et al. 2017, section II-A, one line an equation, and what section IV-C and the other papers change in it."""
     masks, steps, batch = masks or {}, X.shape[0], X.shape[1]
     h = H.shape[1]
@@ -41,8 +41,8 @@ def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm_=
             x = X[t, n] * masks["inputs"][n] if "inputs" in masks else X[t, n]            # Gal & Ghahramani 2016
             y = H[n] * masks["state"][n] if "state" in masks else H[n]
             Wx, Ry = x @ everything("W_x"), y @ R
-            if layer_norm_:                                                               # Ba et al. 2016, eq. 20
-                Wx, Ry = layer_norm(Wx, everything("g_x")), layer_norm(Ry, everything("g_h"))
+            if layer_norm:                                                               # Ba et al. 2016, eq. 20
+                Wx, Ry = normalised(Wx, everything("g_x")), normalised(Ry, everything("g_h"))
             whole = Wx + Ry + everything("b_")
             a = {k: whole[j * h:(j + 1) * h] for j, k in enumerate(letters)}
             c_old = C[n]
@@ -61,7 +61,7 @@ def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm_=
                 i = np.ones(h)                                                            # NIG
             c = z * i + c_old * f
             o = sigmoid(a["o"] + (p["p_o"] * c if peepholes else 0)) if "o" in a else np.ones(h)      # NOG
-            shown = layer_norm(c, p["g_C"], p["b_C"]) if layer_norm_ else c               # Ba et al. 2016, eq. 22
+            shown = normalised(c, p["g_C"], p["b_C"]) if layer_norm else c               # Ba et al. 2016, eq. 22
             y_new = o * (shown if "output activation" in without else np.tanh(shown))     # NOAF
             d_h = np.broadcast_to(masks["zoneout_H"][t], H.shape)[n] if "zoneout_H" in masks else 0.0     # Krueger et al. 2017
             d_c = np.broadcast_to(masks["zoneout_C"][t], C.shape)[n] if "zoneout_C" in masks else 0.0
@@ -146,10 +146,11 @@ def transformer(p, X, *states, heads, context):
     last = []
     for b in range(blocks):
         q = {name.removeprefix(f"blocks.{b}."): value for name, value in p.items() if name.startswith(f"blocks.{b}.")}
-        norm = lambda z, name: layer_norm(z, q[f"{name}.weight"], q[f"{name}.bias"])                # noqa: E731
+        norm = lambda z, name: normalised(z, q[f"{name}.weight"], q[f"{name}.bias"])                # noqa: E731
         affine = lambda z, name: q[f"{name}.weight"] @ z + q[f"{name}.bias"]                        # noqa: E731
         keys = [[[states[2 * b][n, a, s] for s in range(states[2 * b].shape[2])] for a in range(heads)] for n in range(batch)]
-        values = [[[states[2 * b + 1][n, a, s] for s in range(states[2 * b].shape[2])] for a in range(heads)] for n in range(batch)]
+        values = [[[states[2 * b + 1][n, a, s] for s in range(states[2 * b].shape[2])] for a in range(heads)]
+                  for n in range(batch)]
         for t in range(len(X)):
             for n in range(batch):
                 three = affine(norm(x[t, n], "norm_attention"), "queries_keys_values")
@@ -167,13 +168,22 @@ def transformer(p, X, *states, heads, context):
         kept = min(context - 1, len(keys[0][0]))
         last += [np.array([[what[n][a][len(what[n][a]) - kept:] for a in range(heads)] for n in range(batch)]).reshape(
             batch, heads, kept, d) for what in (keys, values)]
-    return np.array([[layer_norm(x[t, n], p["norm.weight"], p["norm.bias"]) for n in range(batch)]
+    return np.array([[normalised(x[t, n], p["norm.weight"], p["norm.bias"]) for n in range(batch)]
                      for t in range(len(X))]), tuple(last)
 
 
 def flat(state):
     """The tensors of a state, however it is nested."""
     return [state] if hasattr(state, "shape") else [value for inner in state for value in flat(inner)]
+
+
+def flat_names(names):
+    return [names] if isinstance(names, str) else [name for inner in names for name in flat_names(inner)]
+
+
+def like(state, values):
+    """The values, nested as the state is."""
+    return next(values) if hasattr(state, "shape") else tuple(like(inner, values) for inner in state)
 
 
 def parameters_drawn(layer, seed=0, scale=0.6):
@@ -195,9 +205,7 @@ def compare(layer, equations, X, state, call=None, **options):
     """
     X = X.detach().requires_grad_()
     leaves = [value.detach().requires_grad_() for value in flat(state)]
-    rest = iter(leaves)
-    rebuilt = _like(state, rest)
-    outputs, last = (call or layer)(X, rebuilt)
+    outputs, last = (call or layer)(X, like(state, iter(leaves)))
     generator = torch.Generator().manual_seed(9)
     results = [outputs, *flat(last)]
     probes = [torch.randn(value.shape, generator=generator, dtype=torch.float64) for value in results]
@@ -222,10 +230,6 @@ def compare(layer, equations, X, state, call=None, **options):
             there = run(arrays | {name: moved})
             expected[index] = sum((value.imag / STEP * probe.numpy()).sum() for value, probe in zip(there, probes))
         close(np.zeros(array.shape) if found[name] is None else found[name].numpy(), expected, name)
-
-
-def _like(state, values):
-    return next(values) if hasattr(state, "shape") else tuple(_like(inner, values) for inner in state)
 
 
 def close(actual, expected, what="values"):

@@ -30,9 +30,10 @@ def test_the_trigger_is_that_of_the_paper(n):
         assert answers == sorted(answers), "once it has begun, it goes on"
 
 
-def test_a_loss_that_only_falls_starts_nothing():
+def test_a_loss_that_only_falls_or_stands_starts_nothing():
     averaging = Averaging(nn.Linear(1, 1), 2)
     assert not any(averaging.validated(1 / (k + 1)) for k in range(20))
+    assert not any(averaging.validated(1 / 20) for _ in range(10))
     averaging.stepped()
     assert averaging.model is averaging.trained
 

@@ -20,15 +20,14 @@ def given(steps=5, batch=2, d=2, h=3):
 
 
 @every_kind
-@pytest.mark.parametrize("options", [{}, {"coupled": True, "peepholes": True, "layer_norm": True}], ids=["plain", "with parts added"])
+@pytest.mark.parametrize("options", [{}, {"coupled": True, "peepholes": True, "layer_norm": True}], ids=["plain", "parts added"])
 @pytest.mark.parametrize("training", [True, False])
 def test_values_and_gradients_under_given_masks(kind, options, training):
     layer = papers.parameters_drawn(LSTMVariant(2, 3, noise=KINDS[kind], **options, **DOUBLE)).train(training)
     inputs, state = given()
     masks = layer.masks(inputs)
-    theirs = {("layer_norm_" if name == "layer_norm" else name): value for name, value in options.items()}
     papers.compare(layer, papers.lstm, inputs, state, call=lambda X, state: layer(X, state, masks),
-                   masks={name: mask.numpy() for name, mask in masks.items()}, **theirs)
+                   masks={name: mask.numpy() for name, mask in masks.items()}, **options)
 
 
 @every_kind
