@@ -6,6 +6,6 @@ RNN_PARAMETERS = ("W_xh", "W_hh", "b_h")
 
 
 def parameter_shapes(names: tuple[str, ...], num_inputs: int, num_hiddens: int) -> dict[str, tuple[int, ...]]:
-    """The shape of each parameter: W_x. (d, h), W_h. (h, h), biases (h,)."""
-    first = {"W_x": (num_inputs, num_hiddens), "W_h": (num_hiddens, num_hiddens)}
+    """The shape of each parameter: W_x. (d, h), W_h. and W_g.. (h, h), biases and all others (h,)."""
+    first = {"W_x": (num_inputs, num_hiddens), "W_h": (num_hiddens, num_hiddens), "W_g": (num_hiddens, num_hiddens)}
     return {name: first.get(name[:3], (num_hiddens,)) for name in names}

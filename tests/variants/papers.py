@@ -27,7 +27,7 @@ def normalised(z, gain, shift=0.0, epsilon=1e-5):
     return gain * (z - mu) / np.sqrt(((z - mu) ** 2).sum() / len(z) + epsilon) + shift
 
 
-def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm=False, masks=None):
+def lstm(p, X, H, C, *gates, without=(), coupled=False, peepholes=False, gate_recurrence=False, layer_norm=False, masks=None):
     """Greff et al. 2017, section II-A, one line an equation, and what section IV-C and the other papers change in it."""
     masks, steps, batch = masks or {}, X.shape[0], X.shape[1]
     h = H.shape[1]
@@ -36,6 +36,7 @@ def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm=F
     R = everything("W_h") * masks.get("weights", 1.0)                                     # Merity et al. 2018: DropConnect
     outputs = np.zeros((steps, batch, h), dtype=complex)
     H, C = H.astype(complex), C.astype(complex)
+    gates = [gate.astype(complex) for gate in gates]
     for t in range(steps):
         for n in range(batch):
             x = X[t, n] * masks["inputs"][n] if "inputs" in masks else X[t, n]            # Gal & Ghahramani 2016
@@ -45,6 +46,8 @@ def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm=F
                 Wx, Ry = normalised(Wx, everything("g_x")), normalised(Ry, everything("g_h"))
             whole = Wx + Ry + everything("b_")
             a = {k: whole[j * h:(j + 1) * h] for j, k in enumerate(letters)}
+            for k in "ifo" if gate_recurrence else "":                                    # FGR
+                a[k] = a[k] + sum(p[f"W_g{source}{k}"].T @ gate[n] for source, gate in zip("ifo", gates))
             c_old = C[n]
             z = a["c"] if "input activation" in without else np.tanh(a["c"])              # NIAF
             if "node" in masks:
@@ -67,7 +70,9 @@ def lstm(p, X, H, C, *, without=(), coupled=False, peepholes=False, layer_norm=F
             d_c = np.broadcast_to(masks["zoneout_C"][t], C.shape)[n] if "zoneout_C" in masks else 0.0
             H[n], C[n] = d_h * H[n] + (1 - d_h) * y_new, d_c * c_old + (1 - d_c) * c
             outputs[t, n] = H[n]
-    return outputs, (H, C)
+            for gate, value in zip(gates, (i, f, o)):
+                gate[n] = value
+    return outputs, (H, C, *gates)
 
 
 def mgu(p, X, H):

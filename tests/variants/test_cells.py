@@ -13,7 +13,9 @@ from unrolled.variants.cells import ABLATIONS
 DOUBLE = {"dtype": torch.float64}
 OPTIONS = [{}, *({"without": part} for part in ABLATIONS), {"without": ("input gate", "output activation")},
            {"without": ("input gate", "forget gate", "output gate", "input activation", "output activation")},
-           {"coupled": True}, {"peepholes": True}, {"layer_norm": True}, {"coupled": True, "peepholes": True, "layer_norm": True},
+           {"coupled": True}, {"peepholes": True}, {"layer_norm": True}, {"gate_recurrence": True},
+           {"gate_recurrence": True, "peepholes": True, "layer_norm": True, "without": "input activation"},
+           {"coupled": True, "peepholes": True, "layer_norm": True},
            {"peepholes": True, "without": "forget gate"}, {"layer_norm": True, "without": ("input gate", "output activation")}]
 
 
@@ -30,7 +32,9 @@ def given(steps, batch, d=2, h=3):
 @pytest.mark.parametrize("steps, batch", [(4, 2), (1, 1)])
 def test_values_and_gradients_are_those_of_the_equations(options, steps, batch):
     layer = papers.parameters_drawn(LSTMVariant(2, 3, **options, **DOUBLE))
-    papers.compare(layer, papers.lstm, *given(steps, batch), **options)
+    inputs, state = given(steps, batch)
+    state += tuple(torch.rand(batch, 3, **DOUBLE) for _ in layer.state_names[2:])
+    papers.compare(layer, papers.lstm, inputs, state, **options)
 
 
 def test_with_nothing_taken_away_it_is_the_lstm():
@@ -76,7 +80,8 @@ def test_a_peephole_of_zero_sees_nothing_and_a_gate_that_is_wide_open_is_none():
 
 @pytest.mark.parametrize("options, boxes, vectors", [({}, 4, 0), ({"without": "input gate"}, 3, 0), ({"coupled": True}, 3, 0),
                                                      ({"without": "input activation"}, 4, 0), ({"peepholes": True}, 4, 3),
-                                                     ({"layer_norm": True}, 4, 10), ({"peepholes": True, "coupled": True}, 3, 2)])
+                                                     ({"layer_norm": True}, 4, 10), ({"peepholes": True, "coupled": True}, 3, 2),
+                                                     ({"gate_recurrence": True}, 4, 9 * 5)])
 def test_how_many_parameters_there_are(options, boxes, vectors):
     layer = LSTMVariant(7, 5, **options)
     assert sum(p.numel() for p in layer.parameters()) == boxes * (7 * 5 + 5 * 5 + 5) + vectors * 5
@@ -104,6 +109,9 @@ def test_what_is_refused():
     for part in ("input gate", "forget gate"):
         with pytest.raises(ValueError, match=f"^coupled gates need an input gate and a forget gate, but it is without {part}$"):
             LSTMVariant(3, 4, without=part, coupled=True)
+    for options in ({"coupled": True}, {"without": "output gate"}):
+        with pytest.raises(ValueError, match="^a recurrence of the gates needs an input gate, a forget gate and an output gate of "):
+            LSTMVariant(3, 4, gate_recurrence=True, **options)
 
 
 @pytest.mark.parametrize("steps, batch", itertools.product((1, 4), (1, 2)))

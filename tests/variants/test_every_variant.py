@@ -12,6 +12,7 @@ D, H = 6, 4
 MAKE = {"lstm": lambda **kind: LSTMVariant(D, H, **kind),
         "parts added": lambda **kind: LSTMVariant(D, H, coupled=True, peepholes=True, layer_norm=True, **kind),
         "parts away": lambda **kind: LSTMVariant(D, H, without=("input gate", "output activation"), **kind),
+        "gate recurrence": lambda **kind: LSTMVariant(D, H, gate_recurrence=True, **kind),
         "zoneout": lambda **kind: LSTMVariant(D, H, noise=Noise(zoneout_H=0.2, zoneout_C=0.3), **kind).eval(),
         "mgu": lambda **kind: MGU(D, H, **kind), "slstm": lambda **kind: SLSTM(D, H, **kind),
         "mlstm": lambda **kind: MLSTM(D, H, num_heads=2, **kind),

@@ -146,18 +146,20 @@ class MLSTM(nn.Module):
 
         It takes steps x steps numbers for each head and example, as attention does.
         """
-        Q, K, V, O, i, log_F = self.scores(inputs)
-        C, N, M_before = self.check_memory(state, inputs.shape[1])
-        faded = log_F.cumsum(0)                                             # (steps, batch, heads)
-        future = torch.ones(len(Q), len(Q), dtype=torch.bool, device=Q.device).triu(1)
-        D = (faded[:, None] - faded + i).masked_fill(future[..., None, None], -math.inf)
-        M = torch.maximum(D.amax(1), faded + M_before)                      # (steps, batch, heads)
-        left = torch.exp(D - M[:, None])                                    # (steps t, steps s, batch, heads): of what s wrote
-        old = torch.exp(faded + M_before - M)                               # (steps, batch, heads): of the first memory
-        S = left * torch.einsum("tbnd,sbnd->tsbn", Q, K)
-        read = torch.einsum("tsbn,sbnd->tbnd", S, V) + old[..., None] * torch.einsum("bnvk,tbnk->tbnv", C, Q)
-        weight = S.sum(1) + old * torch.einsum("bnk,tbnk->tbn", N, Q)       # (steps, batch, heads): N^T Q
-        outputs = O * (read / torch.maximum(weight.abs(), torch.exp(-M))[..., None]).flatten(2)
-        left_K = left[-1][..., None] * K                                    # (steps, batch, heads, d)
-        C = old[-1][..., None, None] * C + torch.einsum("sbnv,sbnk->bnvk", V, left_K)
-        return outputs, (C, old[-1][..., None] * N + left_K.sum(0), M[-1])
+        *three, O, i, log_F = self.scores(inputs)
+        C, N, M = self.check_memory(state, inputs.shape[1])
+        Q, K, V = (x.permute(1, 2, 0, 3) for x in three)                    # (batch, heads, steps, d) each
+        i, faded = i.permute(1, 2, 0), log_F.permute(1, 2, 0).cumsum(2)     # (batch, heads, steps) each
+        future = torch.ones(len(inputs), len(inputs), dtype=torch.bool, device=Q.device).triu(1)
+        D = (faded[..., :, None] - faded[..., None, :] + i[..., None, :]).masked_fill(future, -math.inf)
+        old = faded + M[..., None]                                          # (batch, heads, steps)
+        M = torch.maximum(D.amax(3), old)                                   # (batch, heads, steps)
+        left, old = torch.exp(D - M[..., None]), torch.exp(old - M)         # of what step s wrote, and of the first memory
+        S = left * (Q @ K.mT)                                               # (batch, heads, steps t, steps s)
+        read = S @ V + old[..., None] * (Q @ C.mT)                          # (batch, heads, steps, d): C Q
+        size = S.sum(3) + old * (Q @ N[..., None])[..., 0]                  # (batch, heads, steps): N^T Q
+        outputs = read / torch.maximum(size.abs(), torch.exp(-M))[..., None]
+        left_K = left[..., -1, :, None] * K                                 # (batch, heads, steps, d)
+        C = old[..., -1, None, None] * C + V.mT @ left_K                    # (batch, heads, d, d)
+        N = old[..., -1, None] * N + left_K.sum(2)                          # (batch, heads, d)
+        return O * outputs.permute(2, 0, 1, 3).flatten(2), (C, N, M[..., -1])
