@@ -148,6 +148,10 @@ bench-training: environment  ## the time to a perplexity, the source's code and 
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py
 
+.PHONY: bench-variants
+bench-variants: environment  ## variants and successors of the LSTM, equally many parameters, recorded in book/data (25 minutes; goes on where it was stopped)
+	@$(BIN)/python benchmarks/variants.py
+
 .PHONY: bench-gpu
 bench-gpu: environment  ## our GPU kernel against cuDNN, recorded in book/data (5 minutes; needs an NVIDIA GPU, and triton)
 	@$(BIN)/python benchmarks/gpu_engines.py
