@@ -5,7 +5,7 @@ import torch
 from unrolled.layers import GRU, LSTM, RNN, GRUScratch, LSTMScratch, RNNScratch, Stacked
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.models import LanguageModel
-from unrolled.probe import forget_products, gradient_norms, trace, walk
+from unrolled.probe import forget_products, gradient_norms, trace, walk, written
 from unrolled.text import Vocabulary
 
 TEXT = "it has the time and the traveller has it"
@@ -249,3 +249,24 @@ def test_forget_products_need_a_forget_gate():
 def test_what_cannot_be_traced(vocab, text, layer, message):
     with pytest.raises(ValueError, match=message):
         trace(LanguageModel(LSTM(N, 5), N), vocab, text, layer=layer)
+
+
+@pytest.mark.parametrize("with_state", [False, True])
+def test_what_the_steps_wrote_is_the_last_cell_state(with_state):
+    """Each part by hand, a product of gates at a time; and their sum is what the layer itself ends with."""
+    layer, inputs = make(LSTM), torch.randn(6, 2, 3, **DOUBLE)
+    state = tuple(torch.randn(2, 5, **DOUBLE) for _ in range(2)) if with_state else None
+    steps, parts = walk(layer, inputs, state), written(layer, inputs, state)
+    assert parts.shape == (6, 2, 5)
+    for s in range(6):
+        expected = steps[s].I * steps[s].C_tilde
+        for later in steps[s + 1:]:
+            expected = expected * later.F
+        torch.testing.assert_close(parts[s], expected, **CLOSE)
+    rest = torch.zeros(2, 5, **DOUBLE) if state is None else state[1] * torch.stack([step.F for step in steps]).prod(0)
+    torch.testing.assert_close(parts.sum(0) + rest, layer(inputs, state)[1][1], **CLOSE)
+
+
+def test_only_a_cell_is_written_to():
+    with pytest.raises(TypeError, match="only an LSTM has a cell that gates write to, got GRU"):
+        written(make(GRU), torch.zeros(2, 1, 3, **DOUBLE))

@@ -132,3 +132,25 @@ def forget_products(layer: nn.Module, inputs: Tensor, state=None) -> Tensor:
     F = torch.stack([step.F for step in walk(layer, inputs, state)])   # (steps, batch, hidden)
     kept = torch.cat([torch.ones_like(F[:1]), F.flip(0)[:-1]]).cumprod(0)
     return kept.mean(dim=(1, 2)).cpu()
+
+
+def written(layer: nn.Module, inputs: Tensor, state=None) -> Tensor:
+    """Who wrote what stands in the cell at the end: the part of each step in an LSTM's last cell state.
+
+    Written out, the recurrence is a sum: what step s put in, ``I * C_tilde``, times all forget gates after s. The sum
+    over the steps is the last cell state, less what is left of a state given at the beginning.
+
+    Returns:
+        (steps, batch, hidden)
+
+    Raises:
+        As ``forget_products``.
+    """
+    if getattr(layer, "kind", None) != "lstm":
+        raise TypeError(f"only an LSTM has a cell that gates write to, got {type(layer).__name__}")
+    steps = walk(layer, inputs, state)
+    parts, kept = [], torch.ones_like(steps[-1].F)                     # (batch, hidden) each
+    for step in reversed(steps):
+        parts.append(kept * step.I * step.C_tilde)
+        kept = kept * step.F
+    return torch.stack(parts[::-1]).cpu()

@@ -4,7 +4,7 @@ import torch
 from drawn import assert_labels_apart, lines_of, look
 from matplotlib import pyplot as plt
 
-from unrolled.figures import COLORS, Picture, plot_gradient_norms, plot_heatmap, plot_trace
+from unrolled.figures import COLORS, Picture, plot_gradient_norms, plot_heatmap, plot_losses, plot_trace
 from unrolled.figures.plots import LABELS
 from unrolled.probe import Trace
 
@@ -127,3 +127,24 @@ def test_no_such_unit_and_no_such_value(draw, message):
     with pytest.raises(ValueError, match=message):
         draw(a_trace())
     assert plt.get_fignums() == []
+
+
+# Losses of several trainings
+
+def test_losses_are_shares_of_the_baseline_with_mean_and_range():
+    runs = torch.tensor([[2.0, 4.0, 0.0, 0.0], [2.0, 0.0, 2.0, 0.0]])
+    (ax,) = plot_losses({"LSTM": runs, "RNN": torch.full((1, 4), 2.0)}, 2.0, window=2).axes
+    lines = lines_of(ax)
+    assert list(lines["LSTM"].get_xdata()) == [2, 3, 4]
+    assert lines["LSTM"].get_ydata().tolist() == pytest.approx([1.0, 0.75, 0.25])
+    assert lines["RNN"].get_ydata().tolist() == pytest.approx([1.0, 1.0, 1.0])
+    corners = {tuple(corner) for corner in ax.collections[0].get_paths()[0].vertices.round(6).tolist()}
+    assert {(2, 0.5), (2, 1.5), (3, 0.5), (3, 1.0), (4, 0.0), (4, 0.5)} <= corners
+
+
+@pytest.mark.parametrize("losses, baseline, words", [
+    ({}, 1.0, "there are no losses to draw"), ({"a": torch.zeros(1, 30)}, 0.0, "the baseline is a loss above 0, got 0.0"),
+    ({"a": torch.zeros(30)}, 1.0, "the losses of 'a' are"), ({"a": torch.zeros(1, 9)}, 1.0, "at least 25 updates")])
+def test_losses_that_cannot_be_drawn(losses, baseline, words):
+    with pytest.raises(ValueError, match=words):
+        plot_losses(losses, baseline)

@@ -6,11 +6,11 @@ from unrolled.figures.palette import COLORS
 from unrolled.figures.style import Picture, show, use_style
 
 # Found when first asked for: MXNet's environment draws its curves, and has no torch.
-LATER = {"plot_gradient_norms": "plots", "plot_heatmap": "plots", "plot_trace": "plots",
+LATER = {"plot_gradient_norms": "plots", "plot_heatmap": "plots", "plot_losses": "plots", "plot_trace": "plots",
          "plot_growth": "speed", "plot_ladder": "speed", "plot_roofline": "speed"}
 
 __all__ = ["COLORS", "LiveCurve", "Picture", "describe_history", "plot_gradient_norms", "plot_growth", "plot_heatmap",
-           "plot_history", "plot_ladder", "plot_roofline", "plot_trace", "show", "use_style"]
+           "plot_history", "plot_ladder", "plot_losses", "plot_roofline", "plot_trace", "show", "use_style"]
 
 
 def __getattr__(name: str):

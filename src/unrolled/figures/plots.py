@@ -52,6 +52,37 @@ def plot_gradient_norms(norms: Mapping[str, Tensor]) -> Figure:
     return fig
 
 
+def plot_losses(losses: Mapping[str, Tensor], baseline: float, *, window: int = 25) -> Figure:
+    """Losses against updates, as shares of what not remembering would score: the mean of some trainings, and their range.
+
+    Args:
+        losses: label -> (trainings, updates); each training is averaged over ``window`` updates.
+        baseline: the loss of not remembering, the line at 1.
+
+    Raises:
+        ValueError: nothing to draw, another number of dimensions, fewer updates than the window, or a baseline that is not above 0.
+    """
+    if not losses:
+        raise ValueError("there are no losses to draw: give a mapping of labels to tensors")
+    if not baseline > 0:
+        raise ValueError(f"the baseline is a loss above 0, got {baseline!r}")
+    fig, ax = plt.subplots()
+    ax.axhline(1, color="black", lw=0.8, alpha=0.6)
+    lines = []
+    for (label, values), look in zip(losses.items(), looks(list(losses))):
+        values = torch.as_tensor(values, dtype=torch.float64)
+        if values.ndim != 2 or values.shape[1] < window:
+            raise ValueError(f"the losses of {label!r} are (trainings, updates) with at least {window} updates, "
+                             f"got shape {tuple(values.shape)}")
+        smooth = values.unfold(1, window, 1).mean(-1) / baseline       # (trainings, updates - window + 1)
+        updates = range(window, values.shape[1] + 1)
+        lines += ax.plot(updates, smooth.mean(0), **look)
+        ax.fill_between(updates, smooth.amin(0), smooth.amax(0), color=look["color"], alpha=0.15, lw=0)
+    ax.set(xlabel="update", ylabel="loss (not remembering = 1)", ylim=(0, 1.25))
+    label_ends(ax, lines)
+    return fig
+
+
 def tokens_below(ax, tokens: Sequence[str]) -> None:
     """Write the tokens along the axis: a space as an open box, long words slanted, no more than there is room for."""
     letters = max(map(len, tokens)) == 1
