@@ -12,7 +12,7 @@ EPSILON = 1e-5                      # layer normalisation divides by the root of
 
 
 class LSTMVariant(_Scratch):
-    """The LSTM layer, with any of its parts away and any of these added. Without options it is ``LSTMScratch``.
+    """The LSTM layer, with any of its parts away and any of these added. Without options it is ``LSTMScratch``::
 
         I = sigmoid(X W_xi + H W_hi + p_i * C + b_i)       F likewise
         C_tilde = tanh(X W_xc + H W_hc + b_c)
@@ -129,7 +129,7 @@ class LSTMVariant(_Scratch):
 
 
 class MGU(_Scratch):
-    """The minimal gated unit (Zhou et al. 2016, section 3): a single gate, which forgets what it makes room for.
+    """The minimal gated unit (Zhou et al. 2016, section 3): a single gate, which forgets what it makes room for::
 
         F = sigmoid(X W_xf + H W_hf + b_f)
         H_tilde = tanh(X W_xh + (F * H) W_hh + b_h)

@@ -30,7 +30,7 @@ class Dense(_Scratch):
 
 
 class Highway(_Scratch):
-    """A highway layer (Srivastava et al. 2015, eq. 3): coupled gates along the depth, with the inputs as the cell.
+    """A highway layer (Srivastava et al. 2015, eq. 3): coupled gates along the depth, with the inputs as the cell::
 
         T = sigmoid(X W_xt + b_t)
         Y = T * tanh(X W_xh + b_h) + (1 - T) * X

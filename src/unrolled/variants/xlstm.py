@@ -23,7 +23,7 @@ def _stabilised(i: Tensor, log_f: Tensor, M: Tensor) -> tuple[Tensor, Tensor, Te
 
 
 class SLSTM(_Scratch):
-    """The sLSTM, with one head (Beck et al. 2024, eqs. 8-17); its parameters are named and shaped as the LSTM's.
+    """The sLSTM, with one head (Beck et al. 2024, eqs. 8-17); its parameters are named and shaped as the LSTM's::
 
         I = exp(i)     F = sigmoid(f) or exp(f)     O = sigmoid(o)     C_tilde = tanh(c)
         C = F * C + I * C_tilde
@@ -66,7 +66,7 @@ class SLSTM(_Scratch):
 
 
 class MLSTM(nn.Module):
-    """The mLSTM: a matrix for a memory, written with keys and read with queries (Beck et al. 2024, eqs. 19-27).
+    """The mLSTM: a matrix for a memory, written with keys and read with queries (Beck et al. 2024, eqs. 19-27)::
 
         Q = X W_q + b_q     K = X W_k / sqrt(d) + b_k     V = X W_v + b_v     O = sigmoid(X W_o + b_o)
         I = exp(i)     F = sigmoid(f) or exp(f)        i and f are X W_i + b_i and X W_f + b_f, a number a head
