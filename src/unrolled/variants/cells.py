@@ -70,7 +70,7 @@ class LSTMVariant(_Scratch):
             nn.init.constant_(self.b_f, forget_bias)
 
     def joined(self, part: str) -> Tensor:
-        """The parameters of all gates side by side: "W_x" (d, gates * h), "b_" (gates * h,)."""
+        """The parameters of all gates side by side: ``W_x`` (d, gates * h), ``b_`` (gates * h,)."""
         return self.side_by_side(*(part + letter for letter in self.letters))
 
     def masks(self, inputs: Tensor) -> dict[str, Tensor]:

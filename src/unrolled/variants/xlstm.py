@@ -30,7 +30,7 @@ class SLSTM(_Scratch):
         N = F * N + I
         H = O * C / N
 
-    i, f, o and c are X W_x. + H W_h. + b_. as in the LSTM. The state is (H, C, N, M).
+    i, f, o and c are ``X W_x. + H W_h. + b_.`` as in the LSTM. The state is (H, C, N, M).
 
     Args:
         num_inputs, num_hiddens: d and h.
