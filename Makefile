@@ -152,6 +152,10 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 bench-variants: environment  ## variants and successors of the LSTM, equally many parameters, recorded in book/data (25 minutes; goes on where it was stopped)
 	@$(BIN)/python benchmarks/variants.py
 
+.PHONY: bench-gates
+bench-gates: environment  ## the LSTM without one of its parts on three tasks, recorded in book/data (5 minutes)
+	@$(BIN)/python benchmarks/gates.py
+
 .PHONY: bench-gpu
 bench-gpu: environment  ## our GPU kernel against cuDNN, recorded in book/data (5 minutes; needs an NVIDIA GPU, and triton)
 	@$(BIN)/python benchmarks/gpu_engines.py
