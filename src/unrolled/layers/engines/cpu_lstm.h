@@ -79,10 +79,14 @@ Tensor pack(const Tensor& W_h, int64_t panels, int64_t count, int64_t apart, con
 
 template <class T> bool in_cache(int64_t h) { return 4 * h * h * (int64_t)sizeof(T) <= CACHE; }
 
-// work<R>(first) for groups of R from first on: as many at once as may be, the rest in groups half as large.
-template <int R, class Work> void in_groups(int64_t first, int64_t end, const Work& work) {
-  for (; first + R <= end; first += R) work.template operator()<R>(first);
-  if constexpr (R > 1) in_groups<R / 2>(first, end, work);
+// work<R>(first) for groups of R rows: as many at once as may be, and the rest together.
+template <int R, class Work> void one_group(int64_t rows, int64_t first, const Work& work) {
+  if (rows == R) work.template operator()<R>(first);
+  else if constexpr (R > 1) one_group<R - 1>(rows, first, work);
+}
+
+template <int MOST, class Work> void in_groups(int64_t first, int64_t end, const Work& work) {
+  for (; first < end; first += MOST) one_group<MOST>(std::min<int64_t>(MOST, end - first), first, work);
 }
 
 // Every cell of every step, each step after the one before. `cells<R>(step, n, panel)` computes up to MOST rows from n on;
@@ -96,12 +100,14 @@ void sweep(int64_t steps, int64_t batch, int64_t panels, int64_t work, bool shar
       in_groups<MOST>(n, end, [&]<int R>(int64_t row) { cells.template operator()<R>(step, row, panel); });
     }
   };
-  const int64_t blocks = (batch + BLOCK - 1) / BLOCK;
+  const int64_t of_row = steps * panels * work;
+  int64_t rows = BLOCK;                                        // of a block; fewer where a thread would have none
+  while (rows > 2 && batch <= rows * (at::get_num_threads() - 1) && rows / 2 * of_row >= SHARE) rows /= 2;
   if (share_rows)
-    at::parallel_for(0, blocks, 1 + SHARE / (steps * BLOCK * panels * work), [&](int64_t first, int64_t last) {
-      for (int64_t block = first; block < last; ++block)
+    at::parallel_for(0, (batch + rows - 1) / rows, 1 + SHARE / (rows * of_row), [&](int64_t first, int64_t last) {
+      for (int64_t n = first * rows; n < std::min(batch, last * rows); n += rows)
         for (int64_t step = 0; step < steps; ++step) {
-          const int64_t n = block * BLOCK, end = std::min(batch, n + BLOCK);
+          const int64_t end = std::min(batch, n + rows);
           part(step, n, end, 0, panels);
           then(step, n, end);
         }
