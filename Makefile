@@ -79,7 +79,7 @@ test-package: environment mxnet-if-any triton-if-any  ## the package's own tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
 test-pages: assets mxnet-if-any  ## every page executed from a clean state; the strict build takes these executions (12 minutes)
-	@$(BIN)/python -m pytest tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
+	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
@@ -105,7 +105,7 @@ test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its firs
 test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (10 minutes)
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
-	$(BIN)/python -m pytest $(SITE_TESTS)
+	$(BIN)/python -m pytest -n logical --dist loadfile $(SITE_TESTS)
 
 serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }

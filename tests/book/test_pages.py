@@ -4,6 +4,7 @@ from pathlib import Path
 
 import nbformat
 import pytest
+from filelock import FileLock
 from jupyter_cache import get_cache
 from jupyter_cache.cache.main import CacheBundleIn
 from myst_nb.core.read import read_myst_markdown_notebook
@@ -18,13 +19,21 @@ PAGES = [file for file in FILES if "{code-cell}" in file.read_text(encoding="utf
 
 
 @pytest.fixture(scope="module")
-def cache():
-    """The execution cache of the build, emptied and said to be of today."""
-    folder = ROOT / "_build" / ".jupyter_cache"
+def cache(testrun_uid):
+    """The execution cache of the build, emptied and said to be of today, by the first who comes; who holds the lock writes."""
+    folder, emptied = ROOT / "_build" / ".jupyter_cache", ROOT / "_build" / ".emptied"
     cache = get_cache(folder)
-    cache.clear_cache()
-    freshness.mark(folder, ROOT)
+    with lock():
+        if not emptied.exists() or emptied.read_text() != testrun_uid:
+            cache.clear_cache()
+            freshness.mark(folder, ROOT)
+            emptied.write_text(testrun_uid)
     return cache
+
+
+def lock() -> FileLock:
+    (ROOT / "_build").mkdir(exist_ok=True)
+    return FileLock(ROOT / "_build" / ".cache-lock")
 
 
 RECORDED = recorded_pages.pages(ROOT)
@@ -43,4 +52,5 @@ def test_page_executes(page, cache, nb_regression, tmp_path, capsys):
     result = nb_regression.check(path)
     with capsys.disabled():
         print(f"\n  {page.stem}: {time.perf_counter() - start:.0f} s", flush=True)
-    cache.cache_notebook_bundle(CacheBundleIn(result.nb_final, str(page)), check_validity=False, overwrite=True)
+    with lock():
+        cache.cache_notebook_bundle(CacheBundleIn(result.nb_final, str(page)), check_validity=False, overwrite=True)

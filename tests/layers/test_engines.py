@@ -15,7 +15,7 @@ from torch import nn
 from torch.utils.cpp_extension import get_cxx_compiler
 
 from unrolled.layers import LSTM
-from unrolled.layers.engines import ENGINES, engine
+from unrolled.layers.engines import ENGINES, choose, engine
 from unrolled.layers.parameters import from_torch, load_weights
 
 if not shutil.which(shlex.split(get_cxx_compiler())[0]):
@@ -166,6 +166,14 @@ def test_the_number_of_threads_changes_nothing_but_the_order_of_sums(hidden, dty
         torch.set_num_threads(before)
     compare(results_of[1], results_of[0], TOLERANCE[dtype] / 10)
     compare(results_of[2], results_of[0], TOLERANCE[dtype] / 10)
+
+
+def test_auto_leaves_to_the_vendor_what_it_reads_faster():
+    wide, narrow = torch.empty(2048, 512), torch.empty(2044, 511)
+    with torch.no_grad():
+        assert [choose("auto", wide, batch) for batch in (1, 4, 5, 8, 9)] == ["cpu", "cpu", "vendor", "vendor", "cpu"]
+        assert choose("auto", narrow, 6) == "cpu" and choose("cpu", wide, 6) == "cpu"
+    assert choose("auto", wide, 6) == "cpu", "where the gates are kept, ours is level"
 
 
 @pytest.mark.parametrize("name", ["cpu", "auto"])

@@ -25,7 +25,7 @@ def compute(name: str, module: nn.RNNBase, inputs: Tensor, state: tuple[Tensor, 
         segment: after how many steps the states are kept, what lies between being computed again on the way back;
             None keeps all.
     """
-    name = choose(name, module.weight_hh_l0)
+    name = choose(name, module.weight_hh_l0, inputs.shape[1])
     if name == "vendor" and segment is None:
         return _vendor(module, inputs, state, lengths)
     batch = inputs.shape[1]
