@@ -75,7 +75,7 @@ def plot_growth(curves: Mapping[str, Sequence[tuple[float, float]]], *, across: 
         lines += ax.plot([x for x, _ in some], [y for _, y in some], **look | {"marker": "o", "markersize": 4, "markevery": 1})
     sizes = sorted({x for some in curves.values() for x, _ in some})
     ax.set(xscale="log", yscale="log", xlabel=across, ylabel=up)
-    ax.set_xticks(sizes, [f"{size:g}" for size in sizes])
+    ax.set_xticks(sizes, [f"{size:g}" if k % (1 + len(sizes) // 9) == 0 else "" for k, size in enumerate(sizes)])
     ax.xaxis.set_minor_formatter(NullFormatter())
     label_ends(ax, lines)
     return fig
