@@ -64,6 +64,20 @@ def test_all_versions_come_from_the_lock():
     assert pip == ["-r requirements.lock"]
 
 
+def test_no_line_becomes_a_comment_or_a_list_by_where_it_was_broken():
+    """MyST drops a line that begins with %, and takes one that begins with + for an item."""
+    found = []
+    for page in sorted((ROOT / "book").glob("*.md")):
+        fence = None
+        for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
+            mark = re.match(r"(`{3,}|:{3,})", line)
+            if mark and mark[1][0] == "`":
+                fence = None if fence == mark[1] else fence or mark[1]
+            elif not fence and re.match(r"[%+] ", line):
+                found.append(f"{page.name}:{number}: {line[:60]}")
+    assert not found, "\n".join(found)
+
+
 def test_a_page_that_fails_is_no_page_that_was_built(tmp_path):
     """jupyter-book with the book's own execution settings stops at a planted failing cell."""
     config = yaml.safe_load((ROOT / "_config.yml").read_text())
