@@ -131,10 +131,13 @@ clean:  ## remove what was built (the environment stays)
 lock: environment  ## resolve pyproject.toml into requirements.lock anew
 	@$(BIN)/python -m venv _build/lock && _build/lock/bin/pip install -q uv && _build/lock/bin/python tools/lock.py
 
-bench: environment  ## the source's code against ours, recorded in book/data (15 minutes; fetches d2l)
+bench: environment  ## the source's code against ours, then the three below, recorded in book/data (45 minutes on a quiet machine; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
+	$(BIN)/python benchmarks/engines.py
+	$(BIN)/python benchmarks/scale.py
+	$(BIN)/python benchmarks/time_to_perplexity.py
 
-bench-engines: environment  ## the LSTM's engines beside the source's code and the floor, recorded in book/data (5 minutes; fetches d2l)
+bench-engines: environment  ## every rung of the ladder beside the source's code and the floor, recorded in book/data (9 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/engines.py
 
 .PHONY: bench-scale
@@ -142,7 +145,7 @@ bench-scale: environment  ## how time and memory of the LSTM's engines grow, rec
 	@$(BIN)/python benchmarks/scale.py
 
 .PHONY: bench-training
-bench-training: environment  ## the time to a perplexity, the source's code and ours by recipe, engine and allocator, recorded in book/data (10 minutes; fetches d2l)
+bench-training: environment  ## the time to a perplexity, the source's code and ours by recipe, engine and allocator, recorded in book/data (14 minutes; fetches d2l)
 	@$(BIN)/python benchmarks/time_to_perplexity.py
 
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
