@@ -44,7 +44,7 @@ def read(variant, page):
 def words(notebook):
     """The Markdown of a notebook, without its blocks of code."""
     text = "\n\n".join(cell.source for cell in notebook.cells if cell.cell_type == "markdown")
-    return re.sub(r"^( *)(`{3,})\w*\n.*?\n\1\2$", "", text, flags=re.M | re.S)
+    return re.sub(r"^( *)(`{3,})[\w+]*\n.*?\n\1\2$", "", text, flags=re.M | re.S)
 
 
 def code(notebook):
