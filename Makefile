@@ -75,11 +75,13 @@ zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, do
 
 test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (45 minutes)
 
-test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (7 minutes)
-	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
+test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (9 minutes)
+	@export OMP_NUM_THREADS=1                  # a process a core is enough
+	$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
-test-pages: assets mxnet-if-any  ## every page executed from a clean state; the strict build takes these executions (12 minutes)
-	@OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
+test-pages: assets mxnet-if-any  ## every page executed from a clean state, on all cores; the strict build takes these executions (10 minutes)
+	@export OMP_NUM_THREADS=1
+	$(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
@@ -98,7 +100,8 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (10 minutes; RECORD=yes keeps the times)
 	@colab() { RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py "$$@"; }
 	if [ "$(RECORD)" ]; then colab; exit; fi
-	colab -k oldest & oldest=$$!               # what is not recorded need not be alone
+	export OMP_NUM_THREADS=1                   # what is not recorded need not be alone
+	colab -k oldest & oldest=$$!
 	colab -k "not oldest" || { wait $$oldest || true; exit 1; }
 	wait $$oldest
 
