@@ -107,9 +107,9 @@ def seed_own() -> None:
         torch.manual_seed(torch.initial_seed() + rank())
 
 
-def own(index: Tensor) -> Tensor:
-    """This process's part of a row, as equal to the others' as can be; empty where the row is too short."""
-    return index.tensor_split(world())[rank()]
+def own(values: Tensor, dim: int = 0) -> Tensor:
+    """This process's part along an axis, as equal to the others' as can be; empty where there is less than one for each."""
+    return values.tensor_split(world(), dim)[rank()]
 
 
 def total(*numbers: float) -> list[float]:

@@ -61,16 +61,16 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float
 def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> float:
     """Mean loss in nats per token over all windows, each from a zero state.
 
-    In a group of processes (``unrolled.distributed``) each takes its part of the windows, and all must call this.
+    In a group of processes (``unrolled.distributed``) each takes its part of every batch, and all must call this.
     """
-    total, windows = 0.0, windows.to(model.device)
-    mine = distributed.own(torch.arange(len(windows), device=model.device))
+    total = 0.0
     with evaluating(model):
-        for index in mine.split(batch_size) if len(mine) else ():
-            inputs, targets = windows[index]                                         # (steps, batch) each
-            logits, _ = model(inputs)                                                # (steps, batch, tokens)
-            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
-            total += loss.item()
+        for batch in windows.batches(batch_size, device=model.device):
+            inputs, targets = (distributed.own(part, dim=1) for part in batch)       # (steps, batch) each
+            if targets.numel():
+                logits, _ = model(inputs)                                            # (steps, batch, tokens)
+                loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+                total += loss.item()
     return distributed.total(total)[0] / windows.num_tokens
 
 
@@ -298,11 +298,12 @@ class Trainer:
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, int, float]]:
         """All windows once: inputs and targets, (steps, batch) each; the tokens in the batch; and what the loss is to be
         multiplied with, so that the mean of all processes is the whole batch's: 1 where one process has it all."""
-        windows = self.train.to(self.device)
-        for index in windows.numbers(self.batch_size, shuffle=True, generator=self.generator):
-            mine = distributed.own(index)               # a process without rows takes part with one that counts for nothing
-            inputs, targets = windows[mine if len(mine) else index[:1]]
-            yield inputs, targets, len(index) * windows.num_steps, len(mine) / len(index) * distributed.world()
+        for batch in self.train.batches(self.batch_size, shuffle=True, generator=self.generator, device=self.device):
+            inputs, targets = (distributed.own(part, dim=1) for part in batch)
+            share = targets.shape[1] / batch[1].shape[1] * distributed.world()
+            if not share:                               # a process without rows takes part with one that counts for nothing
+                inputs, targets = (part[:, :1] for part in batch)
+            yield inputs, targets, batch[1].numel(), share
 
     def _whole(self, loss: float) -> float:
         """The loss of the whole batch, in all processes the same; or KeyboardInterrupt, where Ctrl-C struck one of them."""

@@ -80,14 +80,10 @@ class Windows:
 
         The order is drawn when the method is called, not when the first batch is taken.
         """
-        windows = self if device is None else self.to(device)
-        return (windows[index] for index in windows.numbers(batch_size, shuffle=shuffle, generator=generator))
-
-    def numbers(self, batch_size: int, *, shuffle: bool = False, generator: torch.Generator | None = None) -> tuple[Tensor, ...]:
-        """The numbers of the windows in each batch, (batch,), in the order of ``batches``; where the windows are."""
         _check_positive(batch_size=batch_size)
+        windows = self if device is None else self.to(device)
         order = torch.randperm(len(self), generator=generator, device="cpu") if shuffle else torch.arange(len(self), device="cpu")
-        return order.to(self.view.device).split(batch_size)
+        return (windows[index] for index in order.to(windows.view.device).split(batch_size))
 
 
 class Split(NamedTuple):
