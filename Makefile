@@ -24,6 +24,8 @@ export PYTHONHASHSEED = 0
 export JUPYTER_PATH := $(abspath _build/share/jupyter)$(if $(JUPYTER_PATH),:$(JUPYTER_PATH))
 # Products this small gain nothing from a second thread, and lose much where something else has the core.
 export OMP_NUM_THREADS ?= 1
+# What measures how fast this machine is has all of it.
+ALL_CORES := env -u OMP_NUM_THREADS
 
 # What looks at the built site, and so comes last.
 SITE_TESTS := tests/site/test_built.py tests/site/test_tabs.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
@@ -76,12 +78,10 @@ zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, do
 test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (45 minutes)
 
 test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (9 minutes)
-	@export OMP_NUM_THREADS=1                  # a process a core is enough
-	$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
+	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
 test-pages: assets mxnet-if-any  ## every page executed from a clean state, on all cores; the strict build takes these executions (10 minutes)
-	@export OMP_NUM_THREADS=1
-	$(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
+	@$(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
@@ -100,8 +100,7 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (10 minutes; RECORD=yes keeps the times)
 	@colab() { RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py "$$@"; }
 	if [ "$(RECORD)" ]; then colab; exit; fi
-	export OMP_NUM_THREADS=1                   # what is not recorded need not be alone
-	colab -k oldest & oldest=$$!
+	colab -k oldest & oldest=$$!               # what is not recorded need not be alone
 	colab -k "not oldest" || { wait $$oldest || true; exit 1; }
 	wait $$oldest
 
@@ -136,20 +135,18 @@ lock: environment  ## resolve pyproject.toml into requirements.lock anew
 
 bench: environment  ## the source's code against ours, then the three below, recorded in book/data (45 minutes on a quiet machine; fetches d2l)
 	@$(BIN)/python benchmarks/source_experiment.py
-	$(BIN)/python benchmarks/engines.py
-	$(BIN)/python benchmarks/scale.py
-	$(BIN)/python benchmarks/time_to_perplexity.py
+	for one in engines scale time_to_perplexity; do $(ALL_CORES) $(BIN)/python benchmarks/$$one.py; done
 
 bench-engines: environment  ## every rung of the ladder beside the source's code and the floor, recorded in book/data (9 minutes; fetches d2l)
-	@$(BIN)/python benchmarks/engines.py
+	@$(ALL_CORES) $(BIN)/python benchmarks/engines.py
 
 .PHONY: bench-scale
 bench-scale: environment  ## how time and memory of the LSTM's engines grow, recorded in book/data (7 minutes)
-	@$(BIN)/python benchmarks/scale.py
+	@$(ALL_CORES) $(BIN)/python benchmarks/scale.py
 
 .PHONY: bench-training
 bench-training: environment  ## the time to a perplexity, the source's code and ours by recipe, engine and allocator, recorded in book/data (14 minutes; fetches d2l)
-	@$(BIN)/python benchmarks/time_to_perplexity.py
+	@$(ALL_CORES) $(BIN)/python benchmarks/time_to_perplexity.py
 
 bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in book/data (4 minutes)
 	@$(BIN)/python benchmarks/cost_times.py

@@ -82,7 +82,7 @@ class Loop(nn.Module):
         self.lstm, self.compute = lstm, compute
 
     def forward(self, inputs):
-        return self.compute(loop.sequence)
+        return self.compute(loop.sequence)                          # it reads the very inputs that the graph is recorded with
 
 
 def contestants(setting: Setting, device: torch.device):
@@ -182,7 +182,7 @@ def main():
                   + "  ".join(f"{name} {1e6 * seconds:.0f} µs" for name, seconds in row["seconds"].items()), file=sys.stderr)
     if not args.tiny or args.out != parser.get_default("out"):
         write_record(args.out, "The LSTM's engines on a GPU, one layer; seconds of one call are medians over turns of ten calls, "
-                     "ratios to the vendor's layer in the same turn are quartiles, peak_bytes is what a call takes on top of "
+                     "ratios to the vendor's layer in the same turn are quartiles, peak_bytes is what a call takes on top of (a CUDA graph's own memory lies ready) "
                      "inputs and weights, difference the largest to the vendor's outputs; training is forward and backward, and "
                      "its floor one product in place of three for the forward pass, and their gradients",
                      "make bench-gpu", rows, versions={"triton": triton.__version__, "cuda": torch.version.cuda},

@@ -27,7 +27,7 @@ SWEEPS = {"hidden": (16, 2048), "steps": (8, 4096), "batch": (1, 4096)}         
 GRID = {"hidden": (16, 32, 64, 128, 256, 512, 1024), "batch": (1, 2, 3, 4, 5, 6, 8, 16, 64, 256, 1024)}
 TINY = {"hidden": 4, "steps": 3, "batch": 2}
 ENGINES = ("vendor", "cpu", "manual", "loop")
-MANY = 2 ** 36              # multiplications of a training step, some second's work: too many for the loops, and for the grid
+MANY = 2 ** 36              # multiplications of a training step, about a second's work: too many for the loops, and for the grid
 
 
 def powers(first, last):

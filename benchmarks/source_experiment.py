@@ -15,6 +15,7 @@ LSTM needs (torchvision) are answered by empty modules.
 import argparse
 import json
 import math
+import os
 import pathlib
 import statistics
 import subprocess
@@ -171,6 +172,15 @@ def novel(d2l):
 
     data = TimeMachine(BATCH, STEPS)
     return data, torch.cat([data.X[0], data.Y[:, -1]])
+
+
+def for_each_allocator(program, *options):
+    """The rows that a program prints with the allocator as it is, and told, before it starts, to keep what is freed."""
+    from unrolled.allocator import KEEP
+    for allocator, settings in (("as it is", {}), ("keeps what is freed", KEEP)):
+        command = [sys.executable, program, *map(str, options), "--only", allocator]
+        done = subprocess.run(command, env=os.environ | settings, stdout=subprocess.PIPE, check=True, text=True)
+        yield from json.loads(done.stdout.splitlines()[-1])
 
 
 def main():

@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from unrolled import allocator
+from unrolled import __main__, allocator
 from unrolled.allocator import KEEP
 
 linux = pytest.mark.skipif(not allocator.missing(), reason="needs glibc, with no setting of its own here")
@@ -52,7 +52,7 @@ def test_as_is(tmp_path, option):
     assert told(tmp_path, *option) == [dict.fromkeys(KEEP)]
 
 
-def test_importing_and_calling_from_python_change_nothing(tmp_path, monkeypatch):
+def test_importing_and_calling_from_python_change_nothing(tmp_path):
     program = ("import os, sys, unrolled.__main__, unrolled.cli; before = dict(os.environ)\n"
                "assert unrolled.cli.main(['train', '--text', 'nowhere', '--out', sys.argv[1]]) == 1\n"
                f"print(dict(os.environ) == before and not set({list(KEEP)}) & set(os.environ))")
@@ -66,9 +66,15 @@ def test_other_commands_and_other_systems_stay_as_they_are(monkeypatch):
     monkeypatch.setattr(os, "execve", fail)
     for name in KEEP:
         monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(sys, "argv", ["unrolled", "data", "--help"])
+    with pytest.raises(SystemExit):
+        __main__.main()
     monkeypatch.setattr(sys, "platform", "darwin")
     allocator.start_anew()
     monkeypatch.setattr(sys, "platform", "linux")
+    for version, threshold in (("glibc 2.31", "33554432"), ("glibc 2.36", KEEP["MALLOC_MMAP_THRESHOLD_"])):
+        monkeypatch.setattr(os, "confstr", lambda name, version=version: version, raising=False)
+        assert allocator.missing() == KEEP | {"MALLOC_MMAP_THRESHOLD_": threshold}
 
     def unknown(name):
         raise ValueError("unrecognized configuration name")
@@ -78,7 +84,9 @@ def test_other_commands_and_other_systems_stay_as_they_are(monkeypatch):
     allocator.start_anew()
 
 
-def test_a_wrong_call_is_told_by_the_command_itself():
-    done = subprocess.run([sys.executable, "-m", "unrolled", "train", "--allocator", "none", "--out", "x"], env=BARE,
+@pytest.mark.parametrize(("option", "message"), [(["--allocator", "none"], "invalid choice: 'none' (choose from"),
+                                                 (["--allocator"], "argument --allocator: expected one argument")])
+def test_a_wrong_call_is_told_by_the_command_itself(option, message):
+    done = subprocess.run([sys.executable, "-m", "unrolled", "train", "--out", "x", *option], env=BARE,
                           capture_output=True, text=True)
-    assert done.returncode == 2 and "invalid choice: 'none' (choose from" in done.stderr
+    assert done.returncode == 2 and "usage: unrolled train" in done.stderr and message in done.stderr

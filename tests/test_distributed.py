@@ -133,7 +133,7 @@ def test_one_that_is_not_finite_stops_all_before_any_step(pair):
     alone.optimizer.register_step_post_hook(lambda *_: taken.append(HERE.found(alone)["weights"]))
     alone.fit(1)
     for result in pair[1]["stops"]:
-        for what, cause in (("not a number", "the logits are not finite"), ("too large", "the logits are not finite")):
+        for what, cause in (("not a number", "the logits are not finite"), ("too large", "the logits are too large")):
             message, weights = result[what]
             assert message.startswith(f"the loss is not finite at epoch 1, step 3 of 4: {cause}. ")
             torch.testing.assert_close(weights, taken[1], rtol=1e-10, atol=1e-10)

@@ -9,6 +9,7 @@ import sys
 # In bytes: from which size on a piece is taken from the system and given back by itself; how much may lie free before
 # the rest is given back; how much more than it needs is asked for at once.
 KEEP = {"MALLOC_MMAP_THRESHOLD_": "1000000000", "MALLOC_TRIM_THRESHOLD_": "4000000000", "MALLOC_TOP_PAD_": "200000000"}
+OLD = {"MALLOC_MMAP_THRESHOLD_": "33554432"}    # a glibc before 2.36 may refuse more, without a word
 
 
 def missing() -> dict[str, str]:
@@ -17,7 +18,10 @@ def missing() -> dict[str, str]:
         glibc = sys.platform == "linux" and os.confstr("CS_GNU_LIBC_VERSION")
     except (ValueError, OSError):               # another C library does not know the name
         glibc = None
-    return {name: value for name, value in KEEP.items() if name not in os.environ} if glibc else {}
+    if not glibc:
+        return {}
+    keep = KEEP if tuple(map(int, glibc.split()[1].split(".")[:2])) >= (2, 36) else KEEP | OLD
+    return {name: value for name, value in keep.items() if name not in os.environ}
 
 
 def start_anew() -> None:

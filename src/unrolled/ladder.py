@@ -56,16 +56,17 @@ class Rung(LSTM):
     Args:
         num_inputs, num_hiddens: the number of tokens, and h.
         rung: one of ``RUNGS``.
+        dtype: of the parameters, as in torch.
 
     Raises:
         ValueError: no such rung, or inputs that are no tokens.
         EngineMissing: its engine cannot work here.
     """
 
-    def __init__(self, num_inputs: int, num_hiddens: int, rung: str, **options):
+    def __init__(self, num_inputs: int, num_hiddens: int, rung: str, *, dtype: torch.dtype | None = None):
         if rung not in RUNGS:
             raise ValueError(f"the rung is one of {', '.join(RUNGS)}, not {rung!r}")
-        super().__init__(num_inputs, num_hiddens, engine=ENGINES.get(rung, "loop"), **options)
+        super().__init__(num_inputs, num_hiddens, engine=ENGINES.get(rung, "loop"), dtype=dtype)
         self.rung = rung
 
     def forward(self, inputs: Tensor, state: tuple[Tensor, Tensor] | None = None):

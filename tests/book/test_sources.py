@@ -70,10 +70,10 @@ def test_no_line_becomes_a_comment_or_a_list_by_where_it_was_broken():
     for page in sorted((ROOT / "book").glob("*.md")):
         fence = None
         for number, line in enumerate(page.read_text(encoding="utf-8").splitlines(), start=1):
-            mark = re.match(r"(`{3,}|:{3,})", line)
-            if mark and mark[1][0] == "`":
-                fence = None if fence == mark[1] else fence or mark[1]
-            elif not fence and re.match(r"[%+] ", line):
+            mark = re.match(r"`{3,}", line)
+            if mark:
+                fence = None if fence == mark[0] else fence or mark[0]
+            elif not fence and re.match(r"%|\+ ", line):
                 found.append(f"{page.name}:{number}: {line[:60]}")
     assert not found, "\n".join(found)
 

@@ -24,11 +24,6 @@ def test_the_ladder_has_a_bar_for_each_and_a_line_at_the_floor():
     assert COLORS["C"] in Picture(fig, "words").svg
 
 
-def test_the_ladder_takes_quartiles_of_many():
-    fig = plot_ladder({"ours": [0.001, 0.002, 0.003, 0.004, 0.005, 0.006, 0.007], "floor": [0.001] * 3}, ours="ours", floor="floor")
-    assert fig.axes[0].patches[0].get_width() == pytest.approx(4)
-
-
 def test_the_ladder_knows_its_names():
     with pytest.raises(ValueError, match="there are eight products, ours, .*, there is no 'mine'"):
         plot_ladder(SECONDS, ours="mine", floor="floor")

@@ -26,14 +26,6 @@ def test_chrono_biases_are_logarithms_of_uniform_spans(cls):
             assert torch.equal(after[name], before[name])
 
 
-def test_a_unit_of_span_u_keeps_for_u_steps():
-    """sigmoid(log u) = 1 - 1 / (1 + u): what the spans mean."""
-    torch.manual_seed(0)
-    layer = chrono(LSTM(1, 50), 200)
-    b = named_weights(layer)["b_f"]
-    torch.testing.assert_close(1 / (1 - torch.sigmoid(b)), 1 + b.exp(), rtol=1e-4, atol=1e-4)
-
-
 @pytest.mark.parametrize("cls, names", [(RNN, ["W_hh"]), (GRU, ["W_hr", "W_hz", "W_hh"]), (LSTM, ["W_hi", "W_hf", "W_ho", "W_hc"])])
 @pytest.mark.parametrize("gain", [1.0, 1.5])
 def test_orthogonal_matrices_change_lengths_by_the_gain(cls, names, gain):

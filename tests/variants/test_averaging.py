@@ -23,7 +23,7 @@ def began(losses, n):
 def test_the_trigger_is_that_of_the_paper(n):
     draw = random.Random(n)
     for _ in range(50):
-        losses = [3 * 0.8 ** k + draw.gauss(0, 0.1) for k in range(30)]
+        losses = [3 * 0.8 ** k + draw.gauss(0, 1) for k in range(30)]      # some rise before the first n are in
         averaging = Averaging(nn.Linear(1, 1), n)
         answers = [averaging.validated(loss) for loss in losses]
         assert (answers.index(True) if True in answers else None) == began(losses, n)

@@ -1,5 +1,5 @@
 """How fast something is: the ladder, the roofline, and how time and memory grow."""
-import statistics
+import itertools
 from collections.abc import Mapping, Sequence
 
 import matplotlib.pyplot as plt
@@ -14,7 +14,7 @@ def plot_ladder(seconds: Mapping[str, Sequence[float]], *, ours: str, floor: str
     """A bar for each contender, the slowest on top, with the milliseconds beside it, and a line at the floor.
 
     Args:
-        seconds: name -> quartiles of its seconds, three numbers; or any number of them, of which the quartiles are taken.
+        seconds: name -> the quartiles of its seconds, three numbers.
         ours: which bar stands out.
         floor: which is the floor; it has no bar.
 
@@ -23,19 +23,18 @@ def plot_ladder(seconds: Mapping[str, Sequence[float]], *, ours: str, floor: str
     """
     if strangers := {ours, floor} - set(seconds):
         raise ValueError(f"there are {', '.join(seconds)}, there is no {strangers.pop()!r}")
-    quartiles = {name: list(values) if len(values) == 3 else statistics.quantiles(values, n=4) for name, values in seconds.items()}
-    rest = sorted((name for name in seconds if name != floor), key=lambda name: quartiles[name][1])
+    rest = sorted((name for name in seconds if name != floor), key=lambda name: seconds[name][1])
     fig, ax = plt.subplots(figsize=(6.4, 0.36 * len(rest) + 0.9))
     for place, name in enumerate(rest):
-        low, middle, high = (1000 * value for value in quartiles[name])
+        low, middle, high = (1000 * value for value in seconds[name])
         ax.barh(place, middle, color=COLORS["C" if name == ours else "x"], height=0.62)
         ax.plot([low, high], [place, place], color="black", lw=1.2)
         ax.annotate(f"{middle:.3g}", (max(high, middle), place), xytext=(5, 0), textcoords="offset points", va="center")
-    limit = 1000 * quartiles[floor][1]
+    limit = 1000 * seconds[floor][1]
     ax.axvline(limit, color=COLORS["F"], linestyle="--")
     ax.annotate(floor, (limit, len(rest) - 0.4), xytext=(5, 2), textcoords="offset points", color=COLORS["F"], va="center")
     ax.set_yticks(range(len(rest)), rest)
-    ax.set(xlabel="milliseconds", xlim=(0, 1.14 * max(1000 * values[2] for values in quartiles.values())),
+    ax.set(xlabel="milliseconds", xlim=(0, 1.14 * max(1000 * values[2] for values in seconds.values())),
            ylim=(-0.6, len(rest) - 0.1))
     ax.grid(True, axis="x")
     ax.grid(False, axis="y")
@@ -51,11 +50,11 @@ def plot_roofline(points: Mapping[str, Sequence[tuple[float, float]]], *, per_se
         bytes_per_second: the most bytes that it moves.
     """
     fig, ax = plt.subplots(figsize=(6.4, 3.6))
-    xs = [x for some in points.values() for x, _ in some]
-    left, right = min(xs) / 2, max([*xs, per_second / bytes_per_second]) * 2
     corner = per_second / bytes_per_second
+    xs = [corner, *(x for some in points.values() for x, _ in some)]
+    left, right = min(xs) / 2, max(xs) * 2
     ax.plot([left, corner, right], [left * bytes_per_second / 1e9, per_second / 1e9, per_second / 1e9], color="black", lw=1.2)
-    for (name, some), look, mark in zip(points.items(), looks(list(points)), "os^Dv"):
+    for (name, some), look, mark in zip(points.items(), looks(list(points)), itertools.cycle("os^Dv")):
         ax.plot([x for x, _ in some], [y / 1e9 for _, y in some], mark, color=look["color"], markersize=7, label=name)
     ax.set(xscale="log", yscale="log", xlabel="operations for each byte", ylabel="billion operations a second", xlim=(left, right))
     ax.legend(loc="lower right")

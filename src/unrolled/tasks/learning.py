@@ -42,7 +42,6 @@ class Learned:
         task: what was to be learnt.
         model: the ``Reader`` as it is now.
         losses: of each update's batch, before the update.
-        rights: the share of right answers in it.
         norms: of the gradient, before it was clipped.
         test_loss, test_right: on sequences that no training has seen, the same for all.
     """
@@ -50,7 +49,6 @@ class Learned:
     task: Task
     model: Reader
     losses: list[float]
-    rights: list[float]
     norms: list[float]
     test_loss: float
     test_right: float
@@ -86,7 +84,7 @@ def learn(task: Task, layer: nn.Module, *, updates: int = 500, batch_size: int =
     device, dtype = model.head.weight.device, model.head.weight.dtype
     steps = OPTIMIZERS[optimizer](model.parameters(), lr=lr)
     generator = torch.Generator().manual_seed(seed)
-    losses, rights, norms = [], [], []
+    losses, norms = [], []
 
     def drawn(size, source):
         inputs, targets = task.batch(size, source)          # (steps, size, inputs), (scored, size)
@@ -102,14 +100,13 @@ def learn(task: Task, layer: nn.Module, *, updates: int = 500, batch_size: int =
             norm = clip_gradients(model.parameters(), math.inf if clip is None else clip)
             losses.append(loss.item())
             norms.append(norm)
-            rights.append(task.right(predictions.detach(), targets))
             if not (math.isfinite(losses[-1]) and math.isfinite(norm)):
                 break
             steps.step()
         with evaluating(model):
             inputs, targets = drawn(1000, torch.Generator().manual_seed(TEST))
             predictions = model(inputs)
-    return Learned(task, model, losses, rights, norms, task.loss(predictions, targets).item(), task.right(predictions, targets))
+    return Learned(task, model, losses, norms, task.loss(predictions, targets).item(), task.right(predictions, targets))
 
 
 def measure(task: Task, make: Callable[[], nn.Module], seeds: int | Iterable[int] = 3, **options) -> list[Learned]:

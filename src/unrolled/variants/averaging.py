@@ -25,7 +25,7 @@ class Averaging:
 
     def validated(self, loss: float) -> bool:
         """Whether the averaging has begun, now that this validation loss is known."""
-        old = self.losses[:len(self.losses) - self.interval]
+        old = self.losses[:max(0, len(self.losses) - self.interval)]
         if self.mean is None and old and loss > min(old):
             self.mean = AveragedModel(self.trained)
         self.losses.append(loss)

@@ -16,7 +16,7 @@ The gradient flows to all of them but the tokens. The engines::
     compiled  the first loop through torch.compile
     cpu       our own kernel for the CPU
     gpu       our own kernel for NVIDIA's GPUs
-    auto      our kernel for the CPU where it can work and is not slower, else the vendor's: the one for the GPU is not measured yet
+    auto      our kernel for the CPU where it can work, few texts for a wide layer apart, else the vendor's: the one for the GPU is not measured yet
 """
 from unrolled.layers.engines.choice import ENGINES, EngineMissing, choose, engine
 from unrolled.layers.engines.whole import OpenLSTM, compute
