@@ -559,7 +559,7 @@ def test_a_learning_rate_out_of_all_reason():
     (dict(weight_decay=-0.1), ValueError, "weight_decay is 0 or a positive number, not -0.1"),
     (dict(batch_size=0), ValueError, "batch_size is a whole number of at least 1, not 0"),
     (dict(batch_size=16.0), ValueError, "batch_size is a whole number of at least 1, not 16.0"),
-    (dict(validation="text"), TypeError, "validation is given as Windows, not str"),
+    (dict(validation="text"), TypeError, "validation is given as Windows or Streams, not str"),
     (dict(device="gpu"), ValueError, "unknown device 'gpu'"),
 ])
 def test_options_out_of_range(options, error, message):
@@ -568,9 +568,9 @@ def test_options_out_of_range(options, error, message):
 
 
 def test_training_windows_are_windows():
-    with pytest.raises(TypeError, match="train is given as Windows, not Tensor"):
+    with pytest.raises(TypeError, match="train is given as Windows or Streams, not Tensor"):
         Trainer(make().model, IDS, lr=1.0, batch_size=4)
-    with pytest.raises(TypeError, match="train is given as Windows, not NoneType"):
+    with pytest.raises(TypeError, match="train is given as Windows or Streams, not NoneType"):
         Trainer(make().model, None, lr=1.0, batch_size=4)
 
 

@@ -19,7 +19,7 @@ from unrolled.device import choose_device, peak_memory, synchronize
 from unrolled.files import write_whole
 from unrolled.history import Epoch, History, perplexity
 from unrolled.models import evaluating
-from unrolled.text import Windows
+from unrolled.text import Streams, Windows
 
 OPTIMIZERS = {"sgd": torch.optim.SGD, "adamw": torch.optim.AdamW}
 SCHEDULES = (None, "one-cycle", "cosine")
@@ -58,19 +58,21 @@ def clip_gradients(parameters: Iterable[nn.Parameter], max_norm: float) -> float
     return norm
 
 
-def evaluate(model: nn.Module, windows: Windows, batch_size: int = 1024) -> float:
-    """Mean loss in nats per token over all windows, each from a zero state.
+def evaluate(model: nn.Module, windows: Windows | Streams, batch_size: int = 1024) -> float:
+    """Mean loss in nats per token: over all windows, each from a zero state, or over streams, whose state is carried.
 
     In a group of processes (``unrolled.distributed``) each takes its part of every batch, and all must call this.
     """
-    total = 0.0
+    total, state = 0.0, None
+    batch_size = None if windows.carried else batch_size
     with evaluating(model):
         for batch in windows.batches(batch_size, device=model.device):
             inputs, targets = (distributed.own(part, dim=1) for part in batch)       # (steps, batch) each
-            if targets.numel():
-                logits, _ = model(inputs)                                            # (steps, batch, tokens)
-                loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
-                total += loss.item()
+            if not targets.numel():
+                continue
+            logits, state = model(inputs, state if windows.carried else None)        # (steps, batch, tokens)
+            loss = nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten(), reduction="sum")
+            total += loss.item()
     return distributed.total(total)[0] / windows.num_tokens
 
 
@@ -92,6 +94,11 @@ def no_subnormals():
         torch.set_flush_denormal(already)
 
 
+def detached(state):
+    """The same numbers without their past: no gradient flows from here to earlier batches."""
+    return state.detach() if isinstance(state, Tensor) else tuple(detached(part) for part in state)
+
+
 def _check_whole(**numbers: int) -> None:
     """Raise ValueError unless each number is whole and at least 1."""
     for name, number in numbers.items():
@@ -108,10 +115,11 @@ class Trainer:
 
     Args:
         model: a ``LanguageModel``; moved to the device.
-        train, validation: windows; validation may be None.
+        train, validation: windows, or streams, whose state is carried from batch to batch while the gradient stops
+            there; validation may be None.
         optimizer: "sgd" or "adamw" (Loshchilov & Hutter 2019).
         lr: learning rate; with a schedule, its highest value.
-        batch_size: windows in a batch.
+        batch_size: windows in a batch; that of streams is their number.
         clip: largest global norm of the gradient, None for no clipping.
         weight_decay: of AdamW or SGD.
         schedule: None, "one-cycle" or "cosine", over all steps of the first ``fit``.
@@ -130,8 +138,8 @@ class Trainer:
         notes: a sentence for each of these two options whose outcome needs one.
 
     Raises:
-        TypeError: windows that are no ``Windows``.
-        ValueError: an option out of its range.
+        TypeError: windows that are neither ``Windows`` nor ``Streams``.
+        ValueError: an option out of its range, or a batch size that is not the number of streams.
     """
 
     def __init__(self, model: nn.Module, train: Windows, validation: Windows | None = None, *,
@@ -139,8 +147,8 @@ class Trainer:
                  weight_decay: float = 0.0, schedule: str | None = None, seed: int = 0, device=None,
                  precision: str | None = None, compile: bool = False):
         for name, windows in (("train", train), ("validation", validation)):
-            if not isinstance(windows, Windows) and (name == "train" or windows is not None):
-                raise TypeError(f"{name} is given as Windows, not {type(windows).__name__}")
+            if not isinstance(windows, (Windows, Streams)) and (name == "train" or windows is not None):
+                raise TypeError(f"{name} is given as Windows or Streams, not {type(windows).__name__}")
         if optimizer not in OPTIMIZERS:
             raise ValueError(f"the optimizer is one of {', '.join(OPTIMIZERS)}, not {optimizer!r}")
         if schedule not in SCHEDULES:
@@ -151,6 +159,8 @@ class Trainer:
         if not 0 <= weight_decay < math.inf:
             raise ValueError(f"weight_decay is 0 or a positive number, not {weight_decay!r}")
         _check_whole(batch_size=batch_size)
+        if train.carried and batch_size != train.num_streams:
+            raise ValueError(f"{train.num_streams} streams are batches of {train.num_streams}, not of {batch_size}")
         self.settings = {"optimizer": optimizer, "lr": lr, "batch_size": batch_size, "clip": clip,
                          "weight_decay": weight_decay, "schedule": schedule, "num_steps": train.num_steps,
                          "training windows": len(train), "validation windows": validation and len(validation)}
@@ -276,8 +286,10 @@ class Trainer:
         self.model.train()
         total, norms = 0.0, []
         scaler = self.precision.scaler(self.scale)
+        state = None
         for step, (inputs, targets, count, share) in enumerate(self._batches(), start=1):
-            loss, logits = self._loss(self.forward, self.precision, inputs, targets)
+            loss, logits, after = self._loss(self.forward, self.precision, inputs, targets, state)
+            state = detached(after) if self.train.carried else None
             self.optimizer.zero_grad()
             scaler.scale(loss * share).backward()
             scaler.unscale_(self.optimizer)             # the norm is the true gradient's
@@ -296,8 +308,8 @@ class Trainer:
         return total / self.train.num_tokens, norms
 
     def _batches(self) -> Iterator[tuple[Tensor, Tensor, int, float]]:
-        """All windows once: inputs and targets, (steps, batch) each; the tokens in the batch; and what the loss is to be
-        multiplied with, so that the mean of all processes is the whole batch's: 1 where one process has it all."""
+        """All windows once, or all streams: inputs and targets, (steps, batch) each; the tokens in the batch; and what the loss
+        is to be multiplied with, so that the mean of all processes is the whole batch's: 1 where one process has it all."""
         for batch in self.train.batches(self.batch_size, shuffle=True, generator=self.generator, device=self.device):
             inputs, targets = (distributed.own(part, dim=1) for part in batch)
             share = targets.shape[1] / batch[1].shape[1] * distributed.world()
@@ -312,12 +324,12 @@ class Trainer:
             distributed.interrupt()
         return loss
 
-    def _loss(self, forward: Callable, precision: Precision, inputs: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
-        """The mean loss per token, and the logits, (steps, batch, tokens)."""
+    def _loss(self, forward: Callable, precision: Precision, inputs: Tensor, targets: Tensor, state=None) -> tuple:
+        """The mean loss per token, the logits, (steps, batch, tokens), and the state after the last step."""
         with precision.autocast():
-            logits, _ = forward(inputs)
+            logits, after = forward(inputs) if state is None else forward(inputs, state)
         logits = logits.to(torch.promote_types(logits.dtype, torch.float32))     # a loss in 16 bits would be too coarse
-        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits
+        return nn.functional.cross_entropy(logits.flatten(0, 1), targets.flatten()), logits, after
 
     def _rehearse(self, forward: Callable, precision: Precision) -> None:
         """A step without an update for each size of batch that there will be. Nothing is left of it."""
@@ -328,7 +340,8 @@ class Trainer:
         try:
             with torch.random.fork_rng(devices=[self.device] if self.device.type == "cuda" else []):
                 for size in sorted(sizes, reverse=True):
-                    inputs, targets = (part.to(self.device) for part in self.train[:size])
+                    batch = next(iter(self.train.batches(self.batch_size, device=self.device)))
+                    inputs, targets = (part[:, :size] for part in batch)
                     self._loss(forward, precision, inputs, targets)[0].backward()
         finally:
             self.model.zero_grad()

@@ -291,3 +291,16 @@ def test_layers_of_one_kind_are_interchangeable(ours, theirs):
     load_weights(b.layer, named_weights(a.layer))
     b.head.load_state_dict(a.head.state_dict())
     torch.testing.assert_close(a(tokens())[0], b(tokens())[0])
+
+
+def test_tokens_are_left_unread_in_training_alone():
+    torch.manual_seed(0)
+    model, tokens = LanguageModel(LSTM(6, 4), 6, input_dropout=0.5), torch.randint(1, 6, (200, 3))
+    whole, seen = LanguageModel(model.layer, 6), []
+    whole.head = model.head
+    model.layer.register_forward_pre_hook(lambda layer, args: seen.append(args[0]))
+    model(tokens)
+    assert 0.4 < (seen[0] == 0).float().mean() < 0.6 and (seen[0][seen[0] != 0] == tokens[seen[0] != 0]).all()
+    assert model.eval()(tokens)[0].equal(whole(tokens)[0])
+    with pytest.raises(ValueError, match=r"input_dropout is a probability in \[0, 1\), got 1"):
+        LanguageModel(LSTM(6, 4), 6, input_dropout=1)

@@ -29,6 +29,8 @@ class LanguageModel(nn.Module):
         tied: head and embedding share one weight (Press & Wolf 2017), drawn as the head's; needs an
             embedding as wide as the layer's hidden state.
         dropout: probability with which hidden states are dropped before the head, while training.
+        input_dropout: probability with which a token is not read, while training: token 0, a vocabulary's unknown one,
+            stands in its place (Bowman et al. 2016).
         sigma: standard deviation of a Gaussian head with zero bias; ``None`` keeps PyTorch's own draw.
 
     Raises:
@@ -37,7 +39,7 @@ class LanguageModel(nn.Module):
     """
 
     def __init__(self, layer: nn.Module, num_tokens: int, *, embedding: int | None = None, tied: bool = False,
-                 dropout: float = 0.0, sigma: float | None = None):
+                 dropout: float = 0.0, input_dropout: float = 0.0, sigma: float | None = None):
         super().__init__()
         if lacking := [name for name in ("num_inputs", "num_hiddens") if not hasattr(layer, name)]:
             raise TypeError(f"a recurrent layer has num_inputs and num_hiddens; {type(layer).__name__} lacks "
@@ -53,11 +55,15 @@ class LanguageModel(nn.Module):
         if tied and embedding != layer.num_hiddens:
             raise ValueError(f"a tied head needs an embedding as wide as the {layer.num_hiddens} hidden "
                              f"units, got {embedding}")
-        if not 0 <= dropout < 1:
-            raise ValueError(f"dropout is a probability in [0, 1), got {dropout!r}")
+        for name, share in (("dropout", dropout), ("input_dropout", input_dropout)):
+            if not 0 <= share < 1:
+                raise ValueError(f"{name} is a probability in [0, 1), got {share!r}")
         like = next(layer.parameters())
         kind = {"dtype": like.dtype, "device": like.device}
         self.num_tokens, self.options = num_tokens, {"embedding": embedding, "tied": tied, "dropout": dropout}
+        if input_dropout:               # a file from before there was any reads the same without it
+            self.options["input_dropout"] = input_dropout
+        self.input_dropout = input_dropout
         self.embedding = None if embedding is None else nn.Embedding(num_tokens, embedding, **kind)
         self.layer = layer
         self.dropout = nn.Dropout(dropout)
@@ -81,6 +87,8 @@ class LanguageModel(nn.Module):
         """
         if isinstance(tokens, Tensor) and tokens.is_floating_point():
             raise TypeError(f"tokens are integers, got {tokens.dtype}")
+        if self.training and self.input_dropout:
+            tokens = tokens.masked_fill(torch.rand(tokens.shape, device=tokens.device) < self.input_dropout, 0)
         inputs = tokens
         if self.embedding is not None:
             tokens = check_inputs(tokens, self.num_tokens, self.head.weight.dtype)

@@ -2,7 +2,7 @@
 from unrolled.text.corpus import Corpus, CorpusDamaged, load_corpus
 from unrolled.text.vocabulary import Vocabulary, tokenize
 
-__all__ = ["Corpus", "CorpusDamaged", "Split", "Vocabulary", "Windows", "honest_split", "load_corpus",
+__all__ = ["Corpus", "CorpusDamaged", "Split", "Streams", "Vocabulary", "Windows", "honest_split", "load_corpus",
            "source_split", "split_ids", "tokenize"]
 
 

@@ -30,6 +30,8 @@ class Windows:
         ValueError: ids of another shape or dtype, a sequence too short for one window, a number below 1.
     """
 
+    carried = False                     # each window begins with a state of zeros
+
     def __init__(self, ids: Tensor, num_steps: int, stride: int = 1, *,
                  start: int = 0, stop: int | None = None):
         _check_ids(ids)
@@ -84,6 +86,67 @@ class Windows:
         windows = self if device is None else self.to(device)
         order = torch.randperm(len(self), generator=generator, device="cpu") if shuffle else torch.arange(len(self), device="cpu")
         return (windows[index] for index in order.to(windows.view.device).split(batch_size))
+
+
+class Streams:
+    """A sequence cut into equal pieces that are read side by side, so that each batch goes on where the last one stopped.
+
+    Whoever reads the batches in order carries the state from one to the next, and no context is ever lost but at the
+    beginning of a piece. One stream is a whole text read from its first token to its last.
+
+    Args:
+        ids: (tokens,) integers; those that are left over when it is cut are not read.
+        num_streams: how many pieces, the batch.
+        num_steps: T, the length of a batch; the last one of a pass may be shorter.
+
+    Raises:
+        TypeError: ids that are no tensor, or a number that is not whole.
+        ValueError: ids of another shape or dtype, pieces of fewer than two tokens, a number below 1.
+    """
+
+    carried = True                      # the state, from one batch to the next
+
+    def __init__(self, ids: Tensor, num_streams: int, num_steps: int):
+        _check_ids(ids)
+        _check_positive(num_streams=num_streams, num_steps=num_steps)
+        if len(ids) < 2 * num_streams:
+            raise ValueError(f"{num_streams} streams need {2 * num_streams} tokens at least, got {len(ids)}")
+        self.ids, self.num_streams, self.num_steps = ids, num_streams, num_steps
+        self.length = len(ids) // num_streams                            # tokens of a piece
+
+    def __len__(self) -> int:
+        """Windows in a pass: batches times streams."""
+        return self.num_streams * -(-(self.length - 1) // self.num_steps)
+
+    def __repr__(self) -> str:
+        return f"Streams({self.num_streams} of {self.length} tokens, {self.num_steps} steps at a time)"
+
+    @property
+    def num_tokens(self) -> int:
+        """How many targets one pass predicts."""
+        return self.num_streams * (self.length - 1)
+
+    def batches(self, batch_size: int | None = None, *, shuffle: bool = False, generator: torch.Generator | None = None,
+                device=None) -> Iterator[tuple[Tensor, Tensor]]:
+        """One pass in order: (inputs, targets), each (T, num_streams).
+
+        Args:
+            batch_size: the number of streams, or None.
+            shuffle: the cuts fall elsewhere: the sequence is turned by a number of tokens drawn from ``generator``,
+                its end going on at its beginning.
+            device: where the batches should live.
+
+        Raises:
+            ValueError: another batch size.
+        """
+        if batch_size not in (None, self.num_streams):
+            raise ValueError(f"{self.num_streams} streams are batches of {self.num_streams}, not of {batch_size}")
+        ids = self.ids if device is None else self.ids.to(device)
+        if shuffle:
+            ids = ids.roll(int(torch.randint(len(ids), (1,), generator=generator, device="cpu")))
+        grid = ids[:self.num_streams * self.length].view(self.num_streams, self.length).T      # (length, streams)
+        starts = range(0, self.length - 1, self.num_steps)
+        return ((grid[t:t + self.num_steps][:self.length - 1 - t], grid[t + 1:t + 1 + self.num_steps]) for t in starts)
 
 
 class Split(NamedTuple):
