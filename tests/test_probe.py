@@ -1,11 +1,13 @@
 """Looking inside: the values are the layer's own, and the gradients those of an independent computation."""
+import copy
+
 import pytest
 import torch
 
 from unrolled.layers import GRU, LSTM, RNN, GRUScratch, LSTMScratch, RNNScratch, Stacked
 from unrolled.layers.parameters import load_weights, named_weights
 from unrolled.models import LanguageModel
-from unrolled.probe import forget_products, gradient_norms, trace, walk, written
+from unrolled.probe import clamped, forget_products, gradient_norms, trace, walk, written
 from unrolled.text import Vocabulary
 
 TEXT = "it has the time and the traveller has it"
@@ -270,3 +272,26 @@ def test_what_the_steps_wrote_is_the_last_cell_state(with_state):
 def test_only_a_cell_is_written_to():
     with pytest.raises(TypeError, match="only an LSTM has a cell that gates write to, got GRU"):
         written(make(GRU), torch.zeros(2, 1, 3, **DOUBLE))
+
+
+@pytest.mark.parametrize("quantity", ["C", "H"])
+def test_a_clamped_unit_says_the_same_at_every_step(quantity):
+    torch.manual_seed(0)
+    model = LanguageModel(LSTM(5, 4, dtype=torch.float64), 5)
+    tokens = torch.randint(5, (9, 3))
+    silent = clamped(model, tokens, 2, 0.0, quantity)
+    deaf = copy.deepcopy(model)                     # nobody listens to the unit: the same as one that says 0
+    deaf.layer.rnn.weight_hh_l0.data[:, 2] = 0
+    deaf.head.weight.data[:, 2] = 0
+    torch.testing.assert_close(silent, deaf(tokens)[0])
+    assert not silent.allclose(clamped(model, tokens, 2, 1.0, quantity))
+
+
+def test_what_cannot_be_clamped():
+    model = LanguageModel(LSTM(5, 4), 5)
+    with pytest.raises(ValueError, match="numbered 0 to 3, there is no unit 4"):
+        clamped(model, torch.zeros(2, 1, dtype=torch.long), 4, 0.0)
+    with pytest.raises(ValueError, match="C or H, not 'F'"):
+        clamped(model, torch.zeros(2, 1, dtype=torch.long), 1, 0.0, "F")
+    with pytest.raises(TypeError, match="one LSTM layer can be held, got a GRU"):
+        clamped(LanguageModel(GRU(5, 4), 5), torch.zeros(2, 1, dtype=torch.long), 1, 0.0)

@@ -85,6 +85,45 @@ def trace(model: LanguageModel, vocab: Vocabulary, text: str, *, layer: int = -1
     return Trace(tokens, values, logits[:, 0].softmax(-1).cpu())
 
 
+def clamped(model: LanguageModel, tokens: Tensor, unit: int, value: float, quantity: str = "C") -> Tensor:
+    """The predictions of a model one of whose units cannot move: an intervention, where ``trace`` only looks on.
+
+    Args:
+        tokens: (steps, batch) integers.
+        unit: of the model's one LSTM layer.
+        value: what the unit's state is held at, from the first step to the last.
+        quantity: "C" holds the cell, and what the unit says still passes its output gate; "H" holds what it says.
+
+    Returns:
+        (steps, batch, tokens) logits.
+
+    Raises:
+        TypeError: a model of several layers, or one that is no LSTM.
+        ValueError: no such unit, or another quantity.
+    """
+    if getattr(model.layer, "kind", None) != "lstm" or len(single_layers(model)) > 1:
+        raise TypeError(f"a unit of one LSTM layer can be held, got a {type(model.layer).__name__}")
+    if not 0 <= unit < model.layer.num_hiddens:
+        raise ValueError(f"the units are numbered 0 to {model.layer.num_hiddens - 1}, there is no unit {unit}")
+    if quantity not in ("C", "H"):
+        raise ValueError(f"what is held is C or H, not {quantity!r}")
+    weights, outputs = named_weights(model.layer), []
+    with evaluating(model):
+        inputs = tokens.to(model.device)
+        inputs = inputs if model.embedding is None else model.embedding(inputs)
+        H = C = model.head.weight.new_zeros(tokens.shape[1], model.layer.num_hiddens)
+        for X in inputs:                                               # (batch, inputs) or (batch,)
+            step = lstm_step(X, H, C, weights)
+            H, C = step.H.clone(), step.C.clone()                      # (batch, hidden)
+            if quantity == "C":
+                C[:, unit] = value
+                H[:, unit] = step.O[:, unit] * C[:, unit].tanh()
+            else:
+                H[:, unit] = value
+            outputs.append(H)
+        return model.head(torch.stack(outputs)).cpu()
+
+
 def gradient_norms(layer: nn.Module, inputs: Tensor, state=None, *, seed: int = 0) -> Tensor:
     """How much of the last step's gradient arrives at each earlier step.
 
