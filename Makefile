@@ -159,6 +159,10 @@ bench-variants: environment  ## variants and successors of the LSTM, equally man
 bench-gates: environment  ## the LSTM without one of its parts on three tasks, recorded in book/data (5 minutes)
 	@$(BIN)/python benchmarks/gates.py
 
+.PHONY: bench-whole-book
+bench-whole-book: environment  ## the whole book: n-grams, three seeds of the page's network, a larger one where there is a GPU, recorded in book/data (15 minutes)
+	@$(BIN)/python benchmarks/whole_book.py
+
 .PHONY: bench-gpu
 bench-gpu: environment  ## our GPU kernel against cuDNN, recorded in book/data (5 minutes; needs an NVIDIA GPU, and triton)
 	@$(BIN)/python benchmarks/gpu_engines.py
