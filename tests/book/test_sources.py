@@ -11,7 +11,7 @@ from unrolled.site.pdf import names
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = [ROOT / f"{name}.md" for name in names(ROOT)]
-LOOKED_UP = ("running", "notation", "references", "api")
+LOOKED_UP = ("running", "notation", "references", "api", "claims")
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda p: p.stem)
