@@ -18,6 +18,7 @@ from unrolled.acceleration import Precision, choose_precision, compiled
 from unrolled.device import choose_device, peak_memory, synchronize
 from unrolled.files import write_whole
 from unrolled.history import Epoch, History, perplexity
+from unrolled.layers import detach_state
 from unrolled.models import evaluating
 from unrolled.text import Streams, Windows
 
@@ -92,11 +93,6 @@ def no_subnormals():
         yield
     finally:
         torch.set_flush_denormal(already)
-
-
-def detached(state):
-    """The same numbers without their past: no gradient flows from here to earlier batches."""
-    return state.detach() if isinstance(state, Tensor) else tuple(detached(part) for part in state)
 
 
 def _check_whole(**numbers: int) -> None:
@@ -289,7 +285,7 @@ class Trainer:
         state = None
         for step, (inputs, targets, count, share) in enumerate(self._batches(), start=1):
             loss, logits, after = self._loss(self.forward, self.precision, inputs, targets, state)
-            state = detached(after) if self.train.carried else None
+            state = detach_state(after) if self.train.carried else None
             self.optimizer.zero_grad()
             scaler.scale(loss * share).backward()
             scaler.unscale_(self.optimizer)             # the norm is the true gradient's
