@@ -157,7 +157,7 @@ def forget_products(layer: nn.Module, inputs: Tensor, state=None) -> Tensor:
     """The direct path alone: the product of the last k steps' forget gates, mean over units and batch.
 
     Entry 0 is 1, entry k is the share of a cell's state of k steps ago that is still in it. Along this
-    path alone the gradient would shrink by the same factor (Hochreiter & Schmidhuber 1997).
+    path alone the gradient would shrink by the same factor (Gers et al. 2000).
 
     Returns:
         (steps,)

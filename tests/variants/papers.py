@@ -28,7 +28,7 @@ def normalised(z, gain, shift=0.0, epsilon=1e-5):
 
 
 def lstm(p, X, H, C, *gates, without=(), coupled=False, peepholes=False, gate_recurrence=False, layer_norm=False, masks=None):
-    """Greff et al. 2017, section II-A, one line an equation, and what section IV-C and the other papers change in it."""
+    """Greff et al. 2017, one line an equation, and what their variants and the other papers change in it."""
     masks, steps, batch = masks or {}, X.shape[0], X.shape[1]
     h = H.shape[1]
     letters = [k for k in "ifoc" if f"b_{k}" in p]
@@ -76,7 +76,7 @@ def lstm(p, X, H, C, *gates, without=(), coupled=False, peepholes=False, gate_re
 
 
 def mgu(p, X, H):
-    """Zhou et al. 2016, section 3: the gate, the candidate, the state."""
+    """Zhou et al. 2016: the gate, the candidate, the state."""
     H, outputs = H.astype(complex), []
     for x_batch in X:
         for n, x in enumerate(x_batch):

@@ -9,7 +9,7 @@ from unrolled.variants import Averaging
 
 
 def began(losses, n):
-    """Merity et al. 2018, algorithm 1, as the authors' program reads it: the validation that triggers the averaging."""
+    """The algorithm of Merity et al. 2018, as the authors' program reads it: the validation that triggers the averaging."""
     logs, t = [], 0
     for v in losses:
         if t > n and v > min(logs[:t - n]):

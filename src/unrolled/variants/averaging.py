@@ -4,7 +4,7 @@ from torch.optim.swa_utils import AveragedModel
 
 
 class Averaging:
-    """Non-monotonically triggered averaging (NT-ASGD, Merity et al. 2018, algorithm 1; averaging: Polyak & Juditsky 1992).
+    """Non-monotonically triggered averaging (NT-ASGD, Merity et al. 2018; averaging: Polyak & Juditsky 1992).
 
     After each step call ``stepped``, and now and then ``validated`` with the loss of that moment. Averaging begins when
     a loss is above the lowest of those that are more than ``interval`` validations old.

@@ -22,14 +22,14 @@ class LSTMVariant(_Scratch):
 
     Args:
         num_inputs, num_hiddens: d and h.
-        without: names of ``ABLATIONS`` (Greff et al. 2017, section IV-C): a gate that is taken away is 1 throughout,
+        without: names of ``ABLATIONS`` (Greff et al. 2017): a gate that is taken away is 1 throughout,
             and an activation is the identity.
-        coupled: the input gate is 1 - F (Greff et al. 2017, section IV-C, who write F = 1 - I: the same with the
-            sign of the gate's score turned).
+        coupled: the input gate is 1 - F (Greff et al. 2017, who write F = 1 - I: the same with the sign of the gate's
+            score turned).
         gate_recurrence: each gate's score has I W_gi. + F W_gf. + O W_go. of the step before added, for the input gate
-            W_gii, W_gfi and W_goi (Hochreiter & Schmidhuber 1997; Greff et al. 2017, section IV-C). The state then is
+            W_gii, W_gfi and W_goi (Hochreiter & Schmidhuber 1997; Greff et al. 2017). The state then is
             (H, C, I, F, O).
-        peepholes: the gates see the cell, the terms with p (Gers & Schmidhuber 2000; Greff et al. 2017, section II-A).
+        peepholes: the gates see the cell, the terms with p (Gers & Schmidhuber 2000; Greff et al. 2017).
         layer_norm: X W_x and H W_h, each over all gates at once, and the C inside the last tanh are normalised (Ba et al.
             2016, eqs. 20-22). Gains are ``g_x.``, ``g_h.`` and ``g_C``, the last one's shift ``b_C``; the shifts of the
             other two would only add to the bias, and there are none.
@@ -129,7 +129,7 @@ class LSTMVariant(_Scratch):
 
 
 class MGU(_Scratch):
-    """The minimal gated unit (Zhou et al. 2016, section 3): a single gate, which forgets what it makes room for::
+    """The minimal gated unit (Zhou et al. 2016): a single gate, which forgets what it makes room for::
 
         F = sigmoid(X W_xf + H W_hf + b_f)
         H_tilde = tanh(X W_xh + (F * H) W_hh + b_h)

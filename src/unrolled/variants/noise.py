@@ -11,9 +11,9 @@ class Noise:
 
     Args:
         inputs, state: variational dropout (Gal & Ghahramani 2016, section 4.1): of the inputs, and of the hidden state on
-            its way into the gates. One mask for all steps. Of tokens it drops whole entries of the vocabulary.
-        node: recurrent dropout without memory loss (Semeniuta et al. 2016, section 3): of the input node, anew at each step.
-        weights: DropConnect of the recurrent weights (Merity et al. 2018, section 2): one mask for a whole batch.
+            its way into the gates. One mask for all steps. Of tokens it drops whole entries of the vocabulary (4.2).
+        node: recurrent dropout without memory loss (Semeniuta et al. 2016): of the input node, anew at each step.
+        weights: DropConnect of the recurrent weights (the AWD-LSTM of Merity et al. 2018): one mask for a whole batch.
         zoneout_H, zoneout_C: units that keep their last value at a step (Krueger et al. 2017, section 3). In
             evaluation, where the other kinds are off, each unit takes the mean of both outcomes.
 

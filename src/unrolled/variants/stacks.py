@@ -56,7 +56,7 @@ class Highway(_Scratch):
 
 
 class Residual(nn.Module):
-    """Any layer, and its inputs added to its outputs (He et al. 2016, eq. 1; over LSTM layers: Wu et al. 2016, eq. 6).
+    """Any layer, and its inputs added to its outputs (He et al. 2016, eq. 1; over LSTM layers: Wu et al. 2016).
 
     Args:
         layer: with as many inputs as hidden units.
