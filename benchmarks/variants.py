@@ -33,7 +33,7 @@ from unrolled.variants import MGU, MLSTM, SLSTM, Averaging, Dense, Highway, LSTM
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 TOKENS, STREAMS, WINDOW = 28, 32, 64
-STEPS, SEEDS = 320, 3
+STEPS, SEEDS = 800, 3
 LR, DECAY, WARM_UP, CLIP = 0.02, 0.05, 0.1, 1.0          # the warm-up is a share of the steps
 VALIDATIONS, PATIENCE = 25, 3                            # where weights are averaged
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from unrolled import recorded as room
-from unrolled.recorded import FORM, recorded, write_record
+from unrolled.recorded import FORM, recorded, recorded_file, write_record
 
 ROOT = Path(__file__).resolve().parents[1]
 
@@ -33,6 +33,12 @@ def test_beside_the_page_first_then_in_the_package(tmp_path, monkeypatch):
     assert recorded("colours")["what"] == "the package's"
     write(tmp_path / "data", what="the page's")
     assert recorded("colours")["what"] == "the page's"
+
+
+def test_a_model_lies_beside_its_record():
+    assert recorded_file("whole-book", "safetensors").read_bytes() == (ROOT / "book/data/whole-book.safetensors").read_bytes()
+    with pytest.raises(FileNotFoundError, match="looked for data.whole-book.onnx, "):
+        recorded_file("whole-book", "onnx")
 
 
 def test_nowhere():

@@ -15,21 +15,31 @@ FORM = ("what", "command", "commit", "date", "machine", "versions", "rows")
 def recorded(name: str) -> dict:
     """A record by its name, "hyperparameters".
 
-    It is looked for beside the page (``data/NAME.json``), then in the installed package, then in the
+    Raises:
+        FileNotFoundError: as for ``recorded_file``.
+        ValueError: not a name, or a file that is damaged or no record.
+    """
+    return _read(recorded_file(name))
+
+
+def recorded_file(name: str, kind: str = "json") -> Path:
+    """Where a record lies, or what was kept beside it: "whole-book" of the kind "safetensors" is the trained model.
+
+    It is looked for beside the page (``data/NAME.KIND``), then in the installed package, then in the
     repository that the package was imported from.
 
     Raises:
         FileNotFoundError: nowhere; the sentence says where it was looked for.
-        ValueError: not a name, or a file that is damaged or no record.
+        ValueError: not a name.
     """
     if not name or not set(name) <= set("abcdefghijklmnopqrstuvwxyz0123456789-"):
         raise ValueError(f"the name of a record has small letters, digits and hyphens, as in cost-times; got {name!r}")
     package = Path(str(resources.files("unrolled"))).resolve()      # MXNet's environment may hold a link to it
     places = (Path("data"), package / "data", package.parents[1] / "book" / "data")
-    files = [place / f"{name}.json" for place in places]
+    files = [place / f"{name}.{kind}" for place in places]
     for file in files:
         if file.is_file():
-            return _read(file)
+            return file
     raise FileNotFoundError(f"there is no record {name!r}: looked for {', '.join(map(str, files))}")
 
 
