@@ -84,8 +84,8 @@ def install(venv, lock, needed_gb, base=sys.executable):
     if os.path.isfile(stamp):
         os.remove(stamp)                # from here on the environment is that of no lock, until all is installed
     print("installing the packages of %s (some minutes the first time)" % lock, flush=True)
-    for arguments in (["-r", lock], ["--no-deps", "--editable", "."]):
-        if subprocess.call([python, "-m", "pip", "install", "--disable-pip-version-check", *arguments], cwd=ROOT):
+    for arguments in (["-r", lock], ["--no-deps", "--editable", "."]):     # what is never imported need not be compiled
+        if subprocess.call([python, "-m", "pip", "install", "--no-compile", "--disable-pip-version-check", *arguments], cwd=ROOT):
             stop("The packages could not be installed: see the message above. If the package registry is out of reach, "
                  "try again later; the same command goes on where it stopped.")
     with open(stamp, "w") as file:
