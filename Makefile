@@ -27,7 +27,7 @@ export OMP_NUM_THREADS ?= 1
 # What measures how fast this machine is has all of it.
 ALL_CORES := env -u OMP_NUM_THREADS
 
-# What looks at the built site, and so comes last.
+# What looks at the built site, and so comes last; the file that takes longest first.
 SITE_TESTS := tests/site/test_built.py tests/site/test_tabs.py tests/site/test_offline.py tests/site/test_workflows.py tests/site/widgets
 NOTEBOOKS := $(BIN)/jupyter-book build -W -n --keep-going --builder custom --custom-builder notebooks .
 
@@ -81,7 +81,7 @@ test-package: environment mxnet-if-any triton-if-any  ## the package's own tests
 	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
 test-pages: assets mxnet-if-any  ## every page executed from a clean state, on all cores; the strict build takes these executions (10 minutes)
-	@$(BIN)/python -m pytest -n logical tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
+	@$(BIN)/python -m pytest -n logical --maxschedchunk=1 tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
 	@rm -rf _build/html _build/.doctrees
@@ -107,7 +107,7 @@ test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its firs
 test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (10 minutes)
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
-	$(BIN)/python -m pytest -n logical --dist loadfile $(SITE_TESTS)
+	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(SITE_TESTS)
 
 serve:  ## read the built book at http://localhost:8000
 	@test -f _build/html/index.html || { echo "There is no built book yet: run make book first." >&2; exit 1; }
