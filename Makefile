@@ -75,12 +75,12 @@ pdf: book  ## the whole book as one PDF, _build/unrolled.pdf (a minute after mak
 zip: book  ## the built book to take along, _build/unrolled-book.zip: unpack, double-click index.html (seconds after make book)
 	@$(BIN)/python -m unrolled.site.offline_zip _build/html _build/unrolled-book.zip
 
-test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (45 minutes)
+test: test-package test-pages strict test-notebooks test-colab test-site  ## the whole suite: package, every page executed, strict build, notebooks as on Colab, the site in a real browser (about an hour on two cores)
 
-test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (9 minutes)
+test-package: environment mxnet-if-any triton-if-any  ## the package's own tests, MXNet's in its environment, on all cores, with coverage (about 10 minutes on two cores)
 	@$(BIN)/python -m pytest -n logical --dist loadfile tests --ignore=tests/book $(SITE_TESTS:%=--ignore=%) --cov --cov-fail-under=95
 
-test-pages: assets mxnet-if-any  ## every page executed from a clean state, on all cores; the strict build takes these executions (10 minutes)
+test-pages: assets mxnet-if-any  ## every page executed from a clean state, on all cores; the strict build takes these executions (about 12 minutes on two cores)
 	@$(BIN)/python -m pytest -n logical --maxschedchunk=1 tests/book --ignore=tests/book/test_notebooks.py --ignore=tests/book/test_colab.py
 
 strict: assets  ## build from those executions with every warning an error, executing nothing
@@ -97,14 +97,14 @@ test-notebooks: notebooks  ## the notebooks: whole, linked, the same in a second
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
 	$(BIN)/python -m pytest tests/book/test_notebooks.py
 
-test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (10 minutes; RECORD=yes keeps the times)
+test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its first cell installing, in an old and in a new environment (about 20 minutes on two cores; RECORD=yes keeps the times)
 	@colab() { RECORD="$(RECORD)" $(BIN)/python -m pytest tests/book/test_colab.py "$$@"; }
 	if [ "$(RECORD)" ]; then colab; exit; fi
 	colab -k oldest & oldest=$$!               # what is not recorded need not be alone
 	colab -k "not oldest" || { wait $$oldest || true; exit 1; }
 	wait $$oldest
 
-test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (10 minutes)
+test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (about 10 minutes on two cores)
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(SITE_TESTS)
