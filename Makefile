@@ -152,7 +152,7 @@ bench-costs: environment  ## RNN, GRU and LSTM against the clock, recorded in bo
 	@$(BIN)/python benchmarks/cost_times.py
 
 .PHONY: bench-variants
-bench-variants: environment  ## variants and successors of the LSTM, equally many parameters, recorded in book/data (25 minutes; goes on where it was stopped)
+bench-variants: environment  ## variants and successors of the LSTM, equally many parameters, recorded in book/data (about 45 minutes; goes on where it was stopped)
 	@$(BIN)/python benchmarks/variants.py
 
 .PHONY: bench-gates
