@@ -64,7 +64,7 @@ class Reliability(NamedTuple):
         stated: the mean probability of the predictions in the bin.
         true: which part of them came true.
         number: how many they are.
-        error: the expected calibration error, the mean of |stated - true| over all predictions.
+        error: the expected calibration error, the mean difference of stated and true over all predictions, without its sign.
     """
 
     stated: Tensor
