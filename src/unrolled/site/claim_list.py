@@ -4,6 +4,7 @@
 """
 import ast
 import re
+from itertools import groupby
 from pathlib import Path
 from typing import NamedTuple
 
@@ -77,9 +78,20 @@ def sentence_with(prose: str, name: str) -> str:
 
 
 def plain(text: str) -> str:
-    """As a table's cell can hold it: roles by their words, no column's border."""
+    """As an entry of a list can hold it: roles by their words."""
     text = re.sub(r"\{[\w:]+\}`([^`<]+?)\s*(?:<[^`]*>)?`", r"\1", text)
-    return text.replace("|", "\\|").lstrip("|-*> ")
+    return text.lstrip("|-*> ")
+
+
+def entries(claims: list[Claim]) -> str:
+    """A list for each section; what one sentence shows stands in one entry."""
+    lines = []
+    for section, within in groupby(claims, key=lambda claim: claim.section):
+        lines += ["", f"**{plain(section)}**", ""]
+        for sentence, several in groupby(within, key=lambda claim: claim.sentence):
+            held = [f"`{claim.name}` {claim.holds}" if claim.name else claim.holds for claim in several]
+            lines += [f"- {', '.join(held)}: {plain(sentence)}"] if sentence else [f"- {one}" for one in held]
+    return "\n".join(lines) + "\n"
 
 
 def written(root: Path) -> str:
@@ -91,10 +103,7 @@ def written(root: Path) -> str:
         text = (root / f"{name}.md").read_text(encoding="utf-8")
         if claims := claims_of(text):
             title = re.search(r"^# (.+)$", text, re.M)[1]
-            cells = [(plain(c.section), c.name and f"`{c.name}`", c.holds.replace("|", "&#124;"), plain(c.sentence)) for c in claims]
-            rows = [f"| {' | '.join(row)} |" for row in cells]
-            parts.append(f"\n## {title}\n\n| section | number | what is asserted | the sentence |\n|---|---|---|---|\n"
-                         + "\n".join(rows) + "\n")
+            parts.append(f"\n## {title}\n{entries(claims)}")
     return "".join([*parts, END])
 
 
