@@ -34,7 +34,7 @@ claim("two", x, 1, 2 if novel else 3)
 
 def test_it_finds_what_is_asserted_and_where():
     assert claims_of(TEXT) == [
-        Claim("First", "one", "`1` to `2`", "We find ‹one› bits, and no more."), Claim("First", "at-{k}", "`0`", ""),
+        Claim("First", "one", "`1` to `2`", "We find ‹one› bits, and no more."), Claim("First", "at-…", "`0`", ""),
         Claim("First", "", "`a < b`", ""), Claim("Second", "two", "`1` to `2 if novel else 3`", "")]
 
 

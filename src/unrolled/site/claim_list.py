@@ -58,7 +58,7 @@ def claims_of(text: str) -> list[Claim]:
         for node in sorted((node for node in ast.walk(ast.parse(code)) if hasattr(node, "lineno")), key=lambda node: node.lineno):
             if isinstance(node, ast.Call) and getattr(node.func, "id", "") == "claim":
                 name, _, *band = (ast.unparse(part) for part in node.args)
-                name = name.removeprefix("f").strip("'\"")
+                name = re.sub(r"\{.*?\}", "…", name.removeprefix("f")).strip("'\"")       # of a loop: whatever it runs over
                 holds = " to ".join(f"`{end.removeprefix('*')}`" for end in dict.fromkeys(band))    # equal ends once
                 found.append(Claim(section, name, holds, sentence_with(prose, name)))
             elif isinstance(node, ast.Assert):
