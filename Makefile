@@ -104,7 +104,7 @@ test-colab: notebooks  ## every learner's notebook as on Colab: cloned, its firs
 	colab -k "not oldest" || { wait $$oldest || true; exit 1; }
 	wait $$oldest
 
-test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (about 10 minutes on two cores)
+test-site: assets  ## the built pages in Chromium and in JupyterLab, the PDF and the zip, the workflows (about 15 minutes on two cores)
 	@CHROMIUM="$$($(BIN)/python tools/prepare.py browser)"
 	export CHROMIUM
 	$(BIN)/python -m pytest -n logical --dist loadfile --no-loadscope-reorder $(SITE_TESTS)
@@ -160,7 +160,7 @@ bench-gates: environment  ## the LSTM without one of its parts on three tasks, r
 	@$(BIN)/python benchmarks/gates.py
 
 .PHONY: bench-whole-book
-bench-whole-book: environment  ## the whole book: n-grams, three seeds of the page's network, a larger one where there is a GPU, recorded in book/data (15 minutes)
+bench-whole-book: environment  ## the whole book: n-grams, three seeds of the page's network, a larger one where there is a GPU, recorded in book/data (6 minutes without one)
 	@$(BIN)/python benchmarks/whole_book.py
 
 .PHONY: bench-gpu

@@ -142,7 +142,8 @@ def train_step(model, optimizer, inputs, targets, state):
 
 
 def stream_bits(model, ids):
-    """Bits per character of a text read as one stream, in pieces, the state carried on."""
+    """Bits per character of a text read as one stream, the state carried on; pieces so short that those which take all
+    steps at once, in a table of steps by steps, have the room for it."""
     total, state = 0.0, None
     with evaluating(model):
         for inputs, targets in zip(ids[:-1, None].split(256), ids[1:].split(256)):
