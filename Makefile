@@ -44,7 +44,7 @@ assets: environment
 	@$(BIN)/python -m unrolled.site.assets
 	$(BIN)/python -m unrolled.cli data fetch
 
-book: assets  ## execute every notebook, build the site into _build/html (15 minutes the first time, seconds when nothing changed)
+book: assets  ## execute every notebook, build the site into _build/html (about 20 minutes the first time on two cores, seconds when nothing changed)
 	@$(BIN)/jupyter-book build -W -n --keep-going .
 	$(NOTEBOOKS)
 	rm -rf _build/html/notebooks && cp -r _build/notebooks _build/html/
